@@ -1,0 +1,35 @@
+# Two commands on a bare machine with python3, python3-venv and make: `make demo`, `make test`.
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: demo test check lint types layers fmt clean
+
+demo: .venv/ready
+	$(BIN)/syncline demo --output out
+
+test: .venv/ready
+	$(BIN)/pytest -n 2 tests
+
+check: lint types layers
+
+lint: .venv/ready
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+
+types: .venv/ready
+	$(BIN)/mypy
+
+layers: .venv/ready
+	$(BIN)/lint-imports
+
+fmt: .venv/ready
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+.venv/ready: pyproject.toml
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --editable '.[dev]'
+	touch $@
+
+clean:
+	rm -rf .venv out dist build *.egg-info src/*.egg-info

@@ -1,0 +1,1 @@
+"""As little toolkit as the demos need: window, swapchain, pacing."""

@@ -1,0 +1,240 @@
+"""Time. The two loops of the project: one waits for the clock, the other moves it.
+
+Both are asyncio loops with one more verb, `call_at_ns`, whose deadlines are CLOCK_MONOTONIC
+nanoseconds. asyncio's own timers are rounded up to whole milliseconds by epoll, so on the real
+loop every deadline goes through one timerfd; on the virtual loop nothing sleeps: when nothing is
+ready the clock jumps to the next deadline. Equal deadlines run in the order they were booked.
+"""
+
+import asyncio
+import ctypes
+import os
+import selectors
+import time
+from collections.abc import Callable, Coroutine
+from heapq import heappop, heappush
+from itertools import count
+from typing import Any, Final, Protocol, TypeVar
+
+T = TypeVar("T")
+L = TypeVar("L", bound="RealLoop | VirtualLoop")
+
+NS_PER_S: Final = 1_000_000_000
+VIRTUAL_EPOCH_NS: Final = NS_PER_S  # not zero: 0 means "now" or "never" in many a kernel argument
+
+
+class Deadline:
+    """A booked call. `cancel` forgets it."""
+
+    __slots__ = ("action", "when_ns")
+
+    def __init__(self, when_ns: int, action: Callable[[], None]) -> None:
+        self.when_ns = when_ns
+        self.action: Callable[[], None] | None = action
+
+    def cancel(self) -> None:
+        self.action = None
+
+
+class Calendar:
+    """Deadlines in order; ties run in the order they were booked."""
+
+    def __init__(self) -> None:
+        self._heap: list[tuple[int, int, Deadline]] = []
+        self._order = count()
+
+    def book(self, when_ns: int, action: Callable[[], None]) -> Deadline:
+        deadline = Deadline(when_ns, action)
+        heappush(self._heap, (when_ns, next(self._order), deadline))
+        return deadline
+
+    def next_ns(self) -> int | None:
+        heap = self._heap
+        while heap and heap[0][2].action is None:
+            heappop(heap)
+        return heap[0][0] if heap else None
+
+    def take_due(self, now_ns: int) -> list[Callable[[], None]]:
+        due: list[Callable[[], None]] = []
+        while (next_ns := self.next_ns()) is not None and next_ns <= now_ns:
+            deadline = heappop(self._heap)[2]
+            assert deadline.action is not None, "next_ns drops cancelled deadlines"
+            due.append(deadline.action)
+        return due
+
+
+class Loop(Protocol):
+    """What the edges need of time. `RealLoop` and `VirtualLoop` are both this and an asyncio loop."""
+
+    def now_ns(self) -> int: ...
+
+    def call_at_ns(self, when_ns: int, action: Callable[[], None]) -> Deadline: ...
+
+    def add_reader(self, fd: int, callback: Callable[[], None], /) -> None: ...
+
+    def remove_reader(self, fd: int, /) -> bool: ...
+
+    def add_writer(self, fd: int, callback: Callable[[], None], /) -> None: ...
+
+    def remove_writer(self, fd: int, /) -> bool: ...
+
+    def call_soon(self, callback: Callable[[], None], /) -> object: ...
+
+
+class _Itimerspec(ctypes.Structure):
+    _fields_ = tuple((name, ctypes.c_long) for name in ("every_s", "every_ns", "at_s", "at_ns"))
+
+
+_libc = ctypes.CDLL(None, use_errno=True)
+_TFD_NONBLOCK_CLOEXEC: Final = os.O_NONBLOCK | os.O_CLOEXEC
+_TFD_TIMER_ABSTIME: Final = 1
+
+
+class RealLoop(asyncio.SelectorEventLoop):
+    """asyncio on CLOCK_MONOTONIC with nanosecond deadlines through one timerfd."""
+
+    def __init__(self) -> None:
+        super().__init__(selectors.EpollSelector())
+        self._calendar = Calendar()
+        self._armed_ns: int | None = None
+        self._timerfd: int = _libc.timerfd_create(time.CLOCK_MONOTONIC, _TFD_NONBLOCK_CLOEXEC)
+        if self._timerfd < 0:
+            raise OSError(ctypes.get_errno(), "timerfd_create")
+        self.add_reader(self._timerfd, self._expire)
+
+    def now_ns(self) -> int:
+        return time.monotonic_ns()
+
+    def call_at_ns(self, when_ns: int, action: Callable[[], None]) -> Deadline:
+        deadline = self._calendar.book(when_ns, action)
+        if self._armed_ns is None or when_ns < self._armed_ns:
+            self._arm(when_ns)
+        return deadline
+
+    def _arm(self, when_ns: int | None) -> None:
+        self._armed_ns = when_ns
+        at_s, at_ns = divmod(max(when_ns, 1), NS_PER_S) if when_ns is not None else (0, 0)
+        spec = _Itimerspec(0, 0, at_s, at_ns)
+        if _libc.timerfd_settime(self._timerfd, _TFD_TIMER_ABSTIME, ctypes.byref(spec), None):
+            raise OSError(ctypes.get_errno(), "timerfd_settime")
+
+    def _expire(self) -> None:
+        try:
+            os.read(self._timerfd, 8)
+        except BlockingIOError:
+            return  # re-armed for later since epoll saw it
+        for action in self._calendar.take_due(self.now_ns()):
+            action()
+        self._arm(self._calendar.next_ns())
+
+    def close(self) -> None:
+        if not self.is_closed():
+            self.remove_reader(self._timerfd)
+            os.close(self._timerfd)
+        super().close()
+
+
+class _Leap(selectors.EpollSelector):
+    """A selector that never sleeps: when nothing is ready it asks the loop to move the clock."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.leap: Callable[[float | None], None] = lambda _: None
+
+    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+        ready = super().select(0)
+        if not ready and (timeout is None or timeout > 0):
+            self.leap(timeout)
+        return ready
+
+
+class VirtualLoop(asyncio.SelectorEventLoop):
+    """asyncio on a clock that jumps to the next deadline. Same program, same seed, same bytes out.
+
+    Raises AssertionError when nothing is ready and no deadline is left: on virtual time that wait
+    could never end.
+    """
+
+    def __init__(self, start_ns: int = VIRTUAL_EPOCH_NS) -> None:
+        self._now_ns = start_ns
+        self._calendar = Calendar()
+        selector = _Leap()
+        super().__init__(selector)
+        selector.leap = self._leap
+
+    def now_ns(self) -> int:
+        return self._now_ns
+
+    def time(self) -> float:
+        return self._now_ns / NS_PER_S
+
+    def call_at_ns(self, when_ns: int, action: Callable[[], None]) -> Deadline:
+        return self._calendar.book(when_ns, action)
+
+    def _leap(self, timeout: float | None) -> None:
+        next_ns = self._calendar.next_ns()
+        if timeout is not None:
+            asyncio_ns = self._now_ns + max(1, round(timeout * NS_PER_S))
+            next_ns = asyncio_ns if next_ns is None else min(next_ns, asyncio_ns)
+        assert next_ns is not None, "virtual time stands still: everybody waits and nothing is due"
+        self._now_ns = max(self._now_ns, next_ns)
+        for action in self._calendar.take_due(self._now_ns):
+            self.call_soon(action)
+
+
+class _Crash:
+    """An exception in a callback is ours: it ends the run and comes out of it, never just a log line."""
+
+    def __init__(self) -> None:
+        self.fault: BaseException | None = None
+        self._main: asyncio.Task[Any] | None = None
+
+    def watch(self, loop: asyncio.AbstractEventLoop, main: asyncio.Task[Any] | None) -> None:
+        self._main = main
+        loop.set_exception_handler(self._handle)
+
+    def _handle(self, _loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        self.fault = self.fault or context.get("exception") or RuntimeError(context["message"])
+        if self._main is not None:
+            self._main.cancel()
+
+
+async def _loudly(loop: L, main: Callable[[L], Coroutine[Any, Any, T]]) -> T:
+    crash = _Crash()
+    assert isinstance(loop, asyncio.AbstractEventLoop)
+    crash.watch(loop, asyncio.current_task())
+    try:
+        result = await main(loop)
+    except asyncio.CancelledError:
+        if crash.fault is not None:
+            raise crash.fault from None
+        raise
+    if crash.fault is not None:
+        raise crash.fault
+    return result
+
+
+def run_real(main: Callable[[RealLoop], Coroutine[Any, Any, T]]) -> T:
+    """Run `main(loop)` to its end on the real loop."""
+    with asyncio.Runner(loop_factory=RealLoop) as runner:
+        loop = runner.get_loop()
+        assert isinstance(loop, RealLoop)
+        return runner.run(_loudly(loop, main))
+
+
+def run_virtual(main: Callable[[VirtualLoop], Coroutine[Any, Any, T]]) -> T:
+    """Run `main(loop)` to its end on a virtual loop that starts at VIRTUAL_EPOCH_NS."""
+    with asyncio.Runner(loop_factory=VirtualLoop) as runner:
+        loop = runner.get_loop()
+        assert isinstance(loop, VirtualLoop)
+        return runner.run(_loudly(loop, main))
+
+
+async def sleep_until(loop: Loop, when_ns: int) -> None:
+    """Sleep to an absolute instant on either loop."""
+    woken = asyncio.Event()
+    deadline = loop.call_at_ns(when_ns, woken.set)
+    try:
+        await woken.wait()
+    finally:
+        deadline.cancel()

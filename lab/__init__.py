@@ -1,0 +1,1 @@
+"""THE BENCH: composition roots. Launching, measuring, replaying, showing. Imported by nothing."""

@@ -1,0 +1,1 @@
+"""Edges: how bytes and descriptors travel."""

@@ -1,0 +1,1 @@
+"""Messages to bytes and back: one module per wire, the same messages on each."""

@@ -1,0 +1,1 @@
+"""Syncline: an executable reference of explicit GPU synchronisation on the Linux display stack."""
