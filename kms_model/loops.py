@@ -10,6 +10,7 @@ import asyncio
 import ctypes
 import os
 import selectors
+import struct
 import time
 from collections.abc import Callable, Coroutine
 from heapq import heappop, heappush
@@ -81,10 +82,6 @@ class Loop(Protocol):
     def call_soon(self, callback: Callable[[], None], /) -> object: ...
 
 
-class _Itimerspec(ctypes.Structure):
-    _fields_ = tuple((name, ctypes.c_long) for name in ("every_s", "every_ns", "at_s", "at_ns"))
-
-
 _libc = ctypes.CDLL(None, use_errno=True)
 _TFD_NONBLOCK_CLOEXEC: Final = os.O_NONBLOCK | os.O_CLOEXEC
 _TFD_TIMER_ABSTIME: Final = 1
@@ -114,8 +111,8 @@ class RealLoop(asyncio.SelectorEventLoop):
     def _arm(self, when_ns: int | None) -> None:
         self._armed_ns = when_ns
         at_s, at_ns = divmod(max(when_ns, 1), NS_PER_S) if when_ns is not None else (0, 0)
-        spec = _Itimerspec(0, 0, at_s, at_ns)
-        if _libc.timerfd_settime(self._timerfd, _TFD_TIMER_ABSTIME, ctypes.byref(spec), None):
+        itimerspec = struct.pack("qqqq", 0, 0, at_s, at_ns)
+        if _libc.timerfd_settime(self._timerfd, _TFD_TIMER_ABSTIME, itimerspec, None):
             raise OSError(ctypes.get_errno(), "timerfd_settime")
 
     def _expire(self) -> None:

@@ -1,0 +1,96 @@
+"""Time: both loops run the same code; only one of them waits."""
+
+import asyncio
+
+import pytest
+
+from syncline.kms_model.loops import (
+    VIRTUAL_EPOCH_NS,
+    Calendar,
+    RealLoop,
+    VirtualLoop,
+    run_real,
+    run_virtual,
+    sleep_until,
+)
+
+MS = 1_000_000
+
+
+def test_equal_deadlines_run_in_the_order_they_were_booked() -> None:
+    order: list[str] = []
+
+    async def main(loop: VirtualLoop) -> None:
+        when_ns = loop.now_ns() + MS
+        for name in ("first", "second", "third"):
+            loop.call_at_ns(when_ns, lambda name=name: order.append(name))  # type: ignore[misc]
+        await sleep_until(loop, when_ns + 1)
+
+    run_virtual(main)
+    assert order == ["first", "second", "third"]
+
+
+def test_virtual_time_moves_exactly_to_each_deadline_and_never_past_it() -> None:
+    async def main(loop: VirtualLoop) -> list[int]:
+        seen = []
+        for step in range(1, 4):
+            await sleep_until(loop, VIRTUAL_EPOCH_NS + step * 16_666_667)
+            seen.append(loop.now_ns() - VIRTUAL_EPOCH_NS)
+        return seen
+
+    assert run_virtual(main) == [16_666_667, 33_333_334, 50_000_001]
+
+
+def test_asyncio_sleep_and_deadlines_share_one_virtual_clock() -> None:
+    async def main(loop: VirtualLoop) -> int:
+        await asyncio.sleep(0.25)
+        return loop.now_ns() - VIRTUAL_EPOCH_NS
+
+    assert run_virtual(main) == 250 * MS
+
+
+def test_a_cancelled_deadline_is_forgotten() -> None:
+    calendar = Calendar()
+    calendar.book(5, lambda: None).cancel()
+    later = calendar.book(9, lambda: None)
+    assert calendar.next_ns() == 9
+    assert calendar.take_due(9) == [later.action]
+    assert calendar.next_ns() is None
+
+
+def test_waiting_for_nothing_on_virtual_time_is_our_bug_and_says_so() -> None:
+    async def main(_: VirtualLoop) -> None:
+        await asyncio.Event().wait()
+
+    with pytest.raises(AssertionError, match="virtual time stands still"):
+        run_virtual(main)
+
+
+@pytest.mark.parametrize("run", [run_real, run_virtual])
+def test_an_exception_in_a_deadline_ends_the_run_and_comes_out_of_it(run) -> None:  # type: ignore[no-untyped-def]
+    async def main(loop: RealLoop | VirtualLoop) -> None:
+        loop.call_at_ns(loop.now_ns() + MS, lambda: 1 // 0)  # type: ignore[arg-type, return-value]
+        await sleep_until(loop, loop.now_ns() + 100 * MS)
+
+    with pytest.raises(ZeroDivisionError):
+        run(main)
+
+
+def test_the_real_loop_wakes_no_earlier_than_asked() -> None:
+    async def main(loop: RealLoop) -> list[int]:
+        late = []
+        for _ in range(5):
+            when_ns = loop.now_ns() + MS
+            await sleep_until(loop, when_ns)
+            late.append(loop.now_ns() - when_ns)
+        return late
+
+    assert all(late_ns >= 0 for late_ns in run_real(main))
+
+
+def test_a_deadline_in_the_past_runs_at_once_on_the_real_loop() -> None:
+    async def main(loop: RealLoop) -> bool:
+        await sleep_until(loop, loop.now_ns() - MS)
+        return True
+
+    assert run_real(main)
