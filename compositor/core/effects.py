@@ -1,0 +1,230 @@
+"""All that can be told to a client, as values. `Compositor.drain()` hands them out in order.
+
+Callbacks, feedbacks and other wire objects travel through the core as opaque tokens (`object`): the
+wayland room puts in what it likes and gets the same thing back, exactly once.
+"""
+
+from dataclasses import dataclass
+from enum import Enum, IntFlag, auto
+
+from syncline.compositor.core.buffer import Buffer
+from syncline.compositor.core.errors import Violation
+from syncline.compositor.core.geometry import Rect
+from syncline.compositor.core.output import Output
+from syncline.compositor.core.shell import Popup, Toplevel
+from syncline.compositor.core.surface import Client, Surface
+
+
+class PresentFlag(IntFlag):
+    """wp_presentation_feedback.kind."""
+
+    VSYNC = 1
+    HW_CLOCK = 2
+    HW_COMPLETION = 4
+    ZERO_COPY = 8
+
+
+@dataclass(frozen=True, slots=True)
+class FrameDone:
+    """wl_callback.done for these callbacks, in this order; the argument is milliseconds of `time_ns`."""
+
+    callbacks: tuple[object, ...]
+    time_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class Presented:
+    """wp_presentation_feedback.presented for each (P3); sync_output before it (P5). `refresh_ns` 0: unknown."""
+
+    feedbacks: tuple[object, ...]
+    output: Output
+    time_ns: int
+    refresh_ns: int
+    sequence: int
+    flags: PresentFlag
+
+
+@dataclass(frozen=True, slots=True)
+class Discarded:
+    """wp_presentation_feedback.discarded for each (P4)."""
+
+    feedbacks: tuple[object, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class BufferReleased:
+    """wl_buffer.release, or for an upload: it may be written again. Never for explicit commits (S84)."""
+
+    buffer: Buffer
+
+
+@dataclass(frozen=True, slots=True)
+class CommitReleased:
+    """The callback of wl_surface.get_release (v7) for one commit is due: done(0) (C14)."""
+
+    callback: object
+
+
+@dataclass(frozen=True, slots=True)
+class Configure:
+    """xdg_toplevel.configure_bounds, .wm_capabilities at first, .configure, then xdg_surface.configure(serial).
+
+    `width`/`height` 0: the client chooses. `states` are xdg_toplevel.state values, in numeric order.
+    """
+
+    toplevel: Toplevel
+    serial: int
+    width: int
+    height: int
+    states: tuple[int, ...]
+    bounds: tuple[int, int]
+    is_first: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ConfigurePopup:
+    """xdg_popup.repositioned when `token` is not None, .configure (parent-relative), xdg_surface.configure."""
+
+    popup: Popup
+    serial: int
+    rect: Rect
+    token: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PopupDone:
+    popup: Popup
+
+
+@dataclass(frozen=True, slots=True)
+class Close:
+    """xdg_toplevel.close."""
+
+    toplevel: Toplevel
+
+
+@dataclass(frozen=True, slots=True)
+class EnterOutput:
+    surface: Surface
+    output: Output
+
+
+@dataclass(frozen=True, slots=True)
+class LeaveOutput:
+    surface: Surface
+    output: Output
+
+
+@dataclass(frozen=True, slots=True)
+class PreferredScale:
+    """wl_surface.preferred_buffer_scale/_transform (v6) and wp_fractional_scale.preferred_scale (120ths)."""
+
+    surface: Surface
+    scale_120: int
+    transform: int
+
+
+@dataclass(frozen=True, slots=True)
+class OutputAdded:
+    """A wl_output global appears."""
+
+    output: Output
+
+
+@dataclass(frozen=True, slots=True)
+class OutputRemoved:
+    """Its global goes; bound objects become inert."""
+
+    output: Output
+
+
+@dataclass(frozen=True, slots=True)
+class CaptureReady:
+    """The copy has *finished* (B40): damage, presentation_time, then ready. `damage` in buffer pixels."""
+
+    token: object
+    time_ns: int
+    transform: int
+    damage: tuple[Rect, ...]
+
+
+class CaptureFailure(Enum):
+    UNKNOWN = auto()
+    BUFFER_CONSTRAINTS = auto()  # size or format is not what the output needs
+    STOPPED = auto()  # the output is gone
+
+
+@dataclass(frozen=True, slots=True)
+class CaptureFailed:
+    token: object
+    reason: CaptureFailure
+
+
+@dataclass(frozen=True, slots=True)
+class PointerFocus:
+    """wl_pointer.leave for `old`, enter for `new`; positions in surface coordinates, 24.8 fixed point."""
+
+    old: Surface | None
+    new: Surface | None
+    x: int
+    y: int
+
+
+@dataclass(frozen=True, slots=True)
+class PointerMotion:
+    surface: Surface
+    time_ns: int
+    x: int
+    y: int
+
+
+@dataclass(frozen=True, slots=True)
+class PointerButton:
+    """`button` is a linux/input-event-codes.h number."""
+
+    surface: Surface
+    time_ns: int
+    button: int
+    pressed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class KeyboardFocus:
+    """wl_keyboard.leave for `old`, enter for `new`; selection offers follow the new one."""
+
+    old: Surface | None
+    new: Surface | None
+
+
+@dataclass(frozen=True, slots=True)
+class LateViolation:
+    """An error that could only be judged when the update was applied (V2): post it as if just raised."""
+
+    client: Client
+    surface: Surface
+    violation: Violation
+
+
+Effect = (
+    FrameDone
+    | Presented
+    | Discarded
+    | BufferReleased
+    | CommitReleased
+    | Configure
+    | ConfigurePopup
+    | PopupDone
+    | Close
+    | EnterOutput
+    | LeaveOutput
+    | PreferredScale
+    | OutputAdded
+    | OutputRemoved
+    | CaptureReady
+    | CaptureFailed
+    | PointerFocus
+    | PointerMotion
+    | PointerButton
+    | KeyboardFocus
+    | LateViolation
+)

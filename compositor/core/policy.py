@@ -1,0 +1,43 @@
+"""The choices that change behaviour, each with its name: what a benchmark compares and an operator sets."""
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import Final
+
+MS: Final = 1_000_000
+
+
+class AcquireMode(Enum):
+    """When an explicit update becomes a candidate for application. Per output, switchable at any time.
+
+    A third mode, user-forward, will hand unmaterialised user fences to PENDING_USER (UR1-UR15).
+    """
+
+    SIGNAL_WAIT = "signal-wait"  # when its acquire point has signalled
+    FENCE_FORWARD = "fence-forward"  # when a dma_fence exists; the GPU job or IN_FENCE_FD waits for it
+
+
+class ImplicitMode(Enum):
+    """What is done about the dma_resv fences of buffers committed without points."""
+
+    WAIT = "wait"  # the update is no candidate before its write fences have signalled: one client stalls
+    FORWARD = "forward"  # GPU and KMS wait: everybody on the output stalls, as desktops classically do
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """Defaults are what the desktop should do; the rest is there to be compared with."""
+
+    acquire: AcquireMode = AcquireMode.SIGNAL_WAIT
+    implicit: ImplicitMode = ImplicitMode.WAIT
+    direct_scanout: bool = True
+    first_margin_ns: int = 4 * MS
+    """Latch this long before the vblank until enough has been measured."""
+    margin_safety_ns: int = MS // 2
+    """Added to the measured p99 of what latching costs."""
+    composition_fixed_ns: int = MS // 10
+    """Engine time of a composition job, per job and (next) per thousand pixels."""
+    composition_kilopixel_ns: int = 500
+    hidden_frame_ns: int = 1000 * MS
+    """Frame callbacks of surfaces nobody can see come at this interval (C18)."""
+    background: int = 0xFF20_2830
