@@ -1,16 +1,5 @@
 """Whose fault it was: the other side's, or ours."""
 
-from enum import IntEnum
-
-
-class DisplayError(IntEnum):
-    """`wl_display.error`'s own codes: what a broken message gets, whichever object it named."""
-
-    INVALID_OBJECT = 0
-    INVALID_METHOD = 1
-    NO_MEMORY = 2
-    IMPLEMENTATION = 3
-
 
 class ProtocolError(Exception):
     """A rule of the protocol was broken: fatal to the connection, and to nothing else.
