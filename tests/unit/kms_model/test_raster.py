@@ -185,7 +185,7 @@ def test_a_turned_photograph_is_shown_upright() -> None:
 def test_the_cost_of_a_row_counts_what_lies_on_it() -> None:
     fill, thin = Fill((0, 0, 40, 10), 0), Fill((0, 5, 40, 1), 0)
 
-    costs = np.diff(raster.row_costs([fill, thin], height=12, width=WIDTH))
+    costs = np.diff(raster.row_costs_ns([fill, thin], height=12, width=WIDTH))
 
     assert costs[0] > 0
     assert costs[5] == 2 * costs[0]
@@ -196,4 +196,7 @@ def test_blending_costs_more_than_copying() -> None:
     copy = Blit(1, (40, 4), 160, (0, 0, 40 << 8, 4 << 8), (0, 0, 40, 4), ((0, 0, 40, 4),))
     blend = Blit(1, (40, 4), 160, (0, 0, 40 << 8, 4 << 8), (0, 0, 40, 4), ((0, 0, 40, 4),), blend=True)
 
-    assert raster.row_costs([blend], height=4, width=40)[4] > raster.row_costs([copy], height=4, width=40)[4]
+    assert (
+        raster.row_costs_ns([blend], height=4, width=40)[4]
+        > raster.row_costs_ns([copy], height=4, width=40)[4]
+    )
