@@ -1,0 +1,103 @@
+"""The machine under one run: one kernel, and every driver of the recorded rig that a scenario opens."""
+
+import os
+from collections.abc import Mapping
+from typing import Final, Literal, Protocol, TypeVar
+
+from syncline.kms_model import uapi
+from syncline.kms_model.device import Device
+from syncline.kms_model.kernel import Kernel
+from syncline.kms_model.profiles import profile
+from syncline.kms_model.task import Pending
+from syncline.kms_model.trace import TraceEvent, Warn
+
+R = TypeVar("R")
+
+Node = Literal["card", "render"]
+
+KernelName = Literal["linux-7.2", "linux-6.12"]
+KERNELS: Final[Mapping[KernelName, str]] = {"linux-7.2": "7.2", "linux-6.12": "6.12"}
+"""Replay profiles, and what `profiles.profile` calls their kernels."""
+
+
+class Call(Protocol):
+    """Performs ioctls on one open file."""
+
+    async def __call__(self, request: uapi.Request[R], /) -> R: ...
+
+
+class OpenFile:
+    """An open of a node with a real descriptor, which polls as the DRM one would."""
+
+    def __init__(self, device: Device, node: Node) -> None:
+        self.device = device
+        self.file = device.open(node)
+        self.readable = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+        self.file.on_readable = lambda: os.eventfd_write(self.readable, 1)
+
+    def read_events(self) -> list[uapi.Event]:
+        events = self.file.read_events()
+        if events and not self.file.has_events:
+            os.eventfd_read(self.readable)
+        return events
+
+
+class Machine:
+    """`now_ns` does not begin at 0: there, and a little later, a real kernel has not begun to count either."""
+
+    def __init__(self, kernel_name: KernelName, *, now_ns: int) -> None:
+        self._kernel_version = KERNELS[kernel_name]
+        self.warnings: list[str] = []
+        self.kernel = Kernel(now_ns=now_ns, trace=self._note)
+        self._devices: dict[str, Device] = {}
+        self._anywhere: OpenFile | None = None
+
+    def open(self, name: str, node: Node) -> OpenFile | None:
+        """open(2) of a driver's node. None: this machine has no such driver, or the driver no such node."""
+        device = self._device(name)
+        if device is None or node not in device.profile.nodes:
+            return None
+        return OpenFile(device, node)
+
+    def call(self, file: OpenFile | None, request: uapi.Request[R]) -> Pending[R]:
+        """An ioctl; without a file, one on a sync_file, timeline or dma-buf that the request names."""
+        file = file or self._bystander()
+        return file.device.call(file.file, request, self.kernel.now_ns)
+
+    def release(self, file: OpenFile) -> Pending[None]:
+        """The last close(2) of an open file."""
+        return file.device.close(file.file, self.kernel.now_ns)
+
+    def settle(self) -> None:
+        """Let the kernel see closed descriptors and finish what that set off."""
+        self.kernel.descriptors.collect()
+        self.kernel.settle()
+
+    def next_deadline_ns(self) -> int | None:
+        return self.kernel.next_deadline_ns()
+
+    def advance(self, now_ns: int) -> None:
+        self.kernel.advance(now_ns)
+
+    def close(self) -> None:
+        self.kernel.descriptors.close()
+
+    def _device(self, name: str) -> Device | None:
+        if name not in self._devices:
+            try:
+                found = profile(name, self._kernel_version)
+            except KeyError:
+                return None
+            self._devices[name] = Device(found, kernel=self.kernel)
+        return self._devices[name]
+
+    def _bystander(self) -> OpenFile:
+        """A file for calls that are no driver's: vgem is on every recorded machine, and has no state of its own."""
+        if self._anywhere is None:
+            self._anywhere = self.open("vgem", "render")
+            assert self._anywhere is not None, "every recorded kernel has vgem"
+        return self._anywhere
+
+    def _note(self, event: TraceEvent) -> None:
+        if isinstance(event, Warn):
+            self.warnings.append(f"{event.rule}: {event.what}")

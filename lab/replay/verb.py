@@ -1,0 +1,145 @@
+"""`syncline replay`: run scenario files on the model and, given recorded results, say where they differ."""
+
+import sys
+import traceback
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Annotated, Final
+
+import msgspec
+from cyclopts import Parameter
+
+from syncline.lab.exit import ALL_SKIPPED, FAIL, PASS, Usage
+from syncline.lab.replay.compare import STATUS, Difference, differences
+from syncline.lab.replay.machine import KERNELS, KernelName
+from syncline.lab.replay.result import Results, Run
+from syncline.lab.replay.run import run_scenario
+from syncline.lab.replay.scenario import Scenario, read_results, read_scenarios
+
+DEFAULT_KERNEL: Final = "linux-7.2"
+SHOWN_CHARS: Final = 400
+
+
+class Verdict(msgspec.Struct):
+    """What one run came to. `differences` is None when there is no recording to compare with."""
+
+    run: Run
+    differences: list[Difference] | None = None
+
+    @property
+    def word(self) -> str:
+        if self.differences:
+            return "differ"
+        if self.run.status.startswith("model fault"):
+            return "fault"
+        if self.run.status.startswith("skipped"):
+            return "skipped"
+        return "unrecorded" if self.differences is None else "agree"
+
+
+def replay(
+    scenarios: Annotated[list[Path], Parameter(help="Scenario files.", negative="")],
+    /,
+    *,
+    expect: Annotated[Path | None, Parameter(help="Recorded results to compare with.")] = None,
+    profile: Annotated[
+        KernelName | None, Parameter(help="The kernel to be; that of --expect if not given.")
+    ] = None,
+    device: Annotated[str | None, Parameter(help="Only runs on this device.")] = None,
+    only: Annotated[
+        str | None, Parameter(help="Scenario ids, separated by commas; * matches anything.")
+    ] = None,
+    json: Annotated[
+        bool, Parameter(help="A results file on standard output, nothing else.", negative="")
+    ] = False,
+) -> int:
+    """Run recorded ioctl scenarios on the model and compare with what a real kernel did.
+
+    Example: `syncline replay scenarios.json --expect linux-7.2.json --only "kms-*"`
+    """
+    expected = read_results(expect) if expect else None
+    recorded = expected.results if expected else {}
+    kernel = profile or _kernel_of(expected)
+    verdicts: dict[str, Verdict] = {}
+    for name, scenario, on_device in _chosen(scenarios, device=device, only=only):
+        verdicts[name] = _verdict(scenario, on_device, kernel, recorded.get(name))
+        if not json:
+            _tell(name, scenario, verdicts[name])
+    if not verdicts:
+        raise Usage("no scenario was chosen: look at --only and --device, and at the ids in the file")
+    counts = Counter(verdict.word for verdict in verdicts.values())
+    if json:
+        _write_json(kernel, verdicts)
+    else:
+        print(_sentence(kernel, counts, is_comparing=expected is not None))
+    if counts["differ"] or counts["fault"]:
+        return FAIL
+    return ALL_SKIPPED if counts["skipped"] == len(verdicts) else PASS
+
+
+def _kernel_of(expected: Results | None) -> KernelName:
+    release = expected.environment.kernel if expected else ""
+    found = (kernel for kernel, version in KERNELS.items() if release.startswith(f"{version}."))
+    return next(found, DEFAULT_KERNEL)
+
+
+def _chosen(
+    paths: Iterable[Path], *, device: str | None, only: str | None
+) -> Iterator[tuple[str, Scenario, str]]:
+    patterns = only.split(",") if only else ["*"]
+    for scenario in (scenario for path in paths for scenario in read_scenarios(path)):
+        if any(fnmatchcase(scenario.id, pattern) for pattern in patterns):
+            for on_device in scenario.devices:
+                if device in {None, on_device}:
+                    yield f"{scenario.id}@{on_device}", scenario, on_device
+
+
+def _verdict(scenario: Scenario, device: str, kernel: KernelName, recorded: Run | None) -> Verdict:
+    try:
+        verdict = Verdict(run_scenario(scenario, device, kernel))
+    except Exception as fault:  # noqa: BLE001 - reported, and fails the replay; the other runs are still wanted
+        traceback.print_exception(fault, file=sys.stderr)
+        verdict = Verdict(Run(f"model fault: {type(fault).__name__}: {fault}"))
+    if recorded is not None:
+        verdict.differences = differences(scenario, expected=recorded, model=verdict.run)
+    return verdict
+
+
+def _tell(name: str, scenario: Scenario, verdict: Verdict) -> None:
+    if verdict.word == "fault":
+        print(f"{name}: {verdict.run.status}")
+    if not verdict.differences:
+        return
+    print(f"{name}: {scenario.title}")
+    for difference in verdict.differences:
+        where = "" if difference.step == STATUS else f"op {difference.step} "
+        print(f"  {where}{_short(difference.op)}")
+        print(f"    kernel {_short(difference.expected)}")
+        print(f"    model  {_short(difference.model)}")
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= SHOWN_CHARS else f"{text[:SHOWN_CHARS]}…"
+
+
+def _sentence(kernel: KernelName, counts: Mapping[str, int], *, is_comparing: bool) -> str:
+    total = sum(counts.values())
+    parts = [f"{counts[word]} {word}" for word in ("agree", "differ", "fault", "skipped") if counts[word]]
+    if counts["unrecorded"]:
+        parts.append(f"{counts['unrecorded']} {'without a recording' if is_comparing else 'ran'}")
+    return f"{kernel}: {total} runs: {', '.join(parts)}"
+
+
+def _write_json(kernel: KernelName, verdicts: Mapping[str, Verdict]) -> None:
+    """A results file of the format, with the verdict of every run beside it."""
+    report = {
+        "environment": {"kernel": f"{KERNELS[kernel]}.model"},
+        "counts": Counter(verdict.word for verdict in verdicts.values()),
+        "differences": {
+            name: verdict.differences for name, verdict in verdicts.items() if verdict.differences
+        },
+        "results": {name: verdict.run for name, verdict in verdicts.items()},
+    }
+    sys.stdout.buffer.write(msgspec.json.format(msgspec.json.encode(report), indent=1) + b"\n")
