@@ -1,0 +1,100 @@
+"""dma_fence_chain: the nodes of a timeline, each standing for its fence and all earlier ones (kernel.md 2.2)."""
+
+from collections.abc import Iterator
+
+from syncline.kms_model.fence import Clock, Fence
+
+
+class ChainNode(Fence):
+    """`fence` at `seqno` after `prev`. Out of order, it opens a new context and takes the larger seqno.
+
+    Chains do not pass errors on: their status becomes 1.
+    """
+
+    __slots__ = ("_clock", "fence", "prev", "prev_seqno")
+
+    detaches = False
+    wide = True
+
+    def __init__(self, clock: Clock, prev: Fence | None, fence: Fence, point: int) -> None:
+        self.prev = prev
+        self.prev_seqno = 0
+        self.fence = fence
+        self._clock = clock
+        if isinstance(prev, ChainNode):
+            if point > prev.seqno:
+                self.prev_seqno = prev.seqno
+                super().__init__(prev.context, point, "dma_fence_chain", "unbound")
+                return
+            point = prev.seqno
+        super().__init__(clock.new_context(), point, "dma_fence_chain", "unbound")
+
+    def walk(self) -> Fence | None:
+        """The newest predecessor that is not done; those that are, are dropped on the way."""
+        while (prev := self.prev) is not None:
+            if isinstance(prev, ChainNode):
+                if not prev.fence.signalled:
+                    return prev
+                self.prev = prev.prev
+            elif prev.signalled:
+                self.prev = None
+            else:
+                return prev
+        return None
+
+    def poll_ns(self) -> int | None:
+        for node in nodes(self):
+            if not contained(node).signalled:
+                return None
+        return self._clock.now_ns
+
+    def enable(self) -> int | None:
+        for node in nodes(self):
+            if contained(node).add_callback(self._rearm_later):
+                return None
+        return self._clock.now_ns
+
+    def on_deadline(self, deadline_ns: int) -> None:
+        for node in nodes(self):
+            contained(node).set_deadline(deadline_ns)
+
+    def _rearm_later(self, _fence: Fence) -> None:
+        self._clock.defer(self._rearm)
+
+    def _rearm(self) -> None:
+        done_ns = self.enable()
+        if done_ns is not None:
+            self.signal(done_ns)
+
+
+def nodes(fence: Fence | None) -> Iterator[Fence]:
+    """`fence` and what is not done before it, newest first; a fence that is no chain node ends it."""
+    while fence is not None:
+        yield fence
+        fence = fence.walk() if isinstance(fence, ChainNode) else None
+
+
+def contained(fence: Fence) -> Fence:
+    """The fence inside a chain node, or the fence itself (dma_fence_chain_contained)."""
+    return fence.fence if isinstance(fence, ChainNode) else fence
+
+
+def find_seqno(head: Fence | None, point: int) -> tuple[bool, Fence | None]:
+    """Is `point` materialised in the chain that ends in `head`, and which fence stands for it?
+
+    (True, None): its node is collected, the point is signalled. A binary fence materialises point 0 only.
+    """
+    if point == 0:
+        return head is not None, head
+    if not isinstance(head, ChainNode) or head.seqno < point:
+        return False, None
+    for node in nodes(head):
+        if node.context != head.context or not isinstance(node, ChainNode) or node.prev_seqno < point:
+            return True, node
+    return True, None
+
+
+def collect(fence: Fence | None) -> None:
+    """Walk the chain once to drop what is done (drm_syncobj does after every add)."""
+    for _ in nodes(fence):
+        pass

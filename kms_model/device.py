@@ -1,0 +1,158 @@
+"""The device: opens of its node, and the table that leads every request to its subsystem.
+
+A subsystem gets the `Kernel`, its `Profile` and `Quirks`, offers its ioctls as bound methods, and is
+told when files come and go. It reaches handles and events through the `File` of the call.
+"""
+
+from collections.abc import Callable, Coroutine, Mapping
+from errno import EACCES, ENODEV
+from types import CoroutineType
+from typing import Any, Protocol, TypeVar
+
+from syncline.kms_model import client
+from syncline.kms_model.file import File
+from syncline.kms_model.gpu.ioctls import Gpu
+from syncline.kms_model.kernel import Kernel
+from syncline.kms_model.kms.ioctls import Kms
+from syncline.kms_model.profiles import SYNCLINE, Profile
+from syncline.kms_model.quirks import UPSTREAM, Quirks
+from syncline.kms_model.task import Pending, Task
+from syncline.kms_model.trace import TraceEvent
+from syncline.kms_model.uapi import CreateDumb, DeviceError, DropMaster, Request, SetClientCap, SetMaster
+
+R = TypeVar("R")
+
+Handler = Callable[[File, Any], Any]
+"""One ioctl: gives the reply, or (for calls that may sleep) a coroutine of it. Raises DeviceError."""
+
+
+class Subsystem(Protocol):
+    """A part of the device with state of its own."""
+
+    def ioctls(self) -> Mapping[type[Request[Any]], Handler]: ...
+
+    def file_opened(self, file: File) -> None: ...
+
+    def file_closed(self, file: File) -> Coroutine[Any, Any, None] | None:
+        """Let go of what the file had; its handles are still there. A coroutine if close(2) sleeps on it."""
+        ...
+
+
+class Device:
+    """One modelled GPU and display. Enter through `open`, `call`, `close` and `advance` only."""
+
+    def __init__(
+        self,
+        profile: Profile = SYNCLINE,
+        *,
+        quirks: Quirks = UPSTREAM,
+        trace: Callable[[TraceEvent], None] | None = None,
+        kernel: Kernel | None = None,
+    ) -> None:
+        self.profile = profile
+        self.quirks = quirks
+        self.kernel = Kernel(trace=trace) if kernel is None else kernel
+        self.files: list[File] = []
+        self.unplugged = False
+        self.kms = Kms(self.kernel, profile, quirks)
+        self.gpu = Gpu(self.kernel, profile, quirks)
+        self._subsystems: tuple[Subsystem, ...] = (client.Masters(), self.kms, self.gpu)
+        self._card_ioctls = self._table()
+        self._render_ioctls = {**self._card_ioctls, **dict.fromkeys(self._card_only(), _refuse_render)}
+
+    def open(self, node: str = "card") -> File:
+        """Open the node. The first open of a card becomes master. ENODEV: unplugged, or there is no such node."""
+        if self.unplugged or node not in self.profile.nodes:
+            raise DeviceError(ENODEV, f"no {node} node")
+        file = File(self.kernel, self.profile, self.quirks, node)
+        self.files.append(file)
+        for subsystem in self._subsystems:
+            subsystem.file_opened(file)
+        return file
+
+    def call(self, file: File, request: Request[R], now_ns: int) -> Pending[R]:
+        """Do one ioctl at `now_ns`. Done on return unless it sleeps."""
+        kernel = self.kernel
+        if now_ns > kernel.now_ns:
+            kernel.advance(now_ns)
+        pending: Pending[R]
+        try:
+            assert not file.closed, "an ioctl on a closed file"
+            table = self._card_ioctls if file.node == "card" else self._render_ioctls
+            reply = table[type(request)](file, request)
+        except DeviceError as error:
+            pending = Pending.failed(error)
+        else:
+            pending = self._start(file, reply) if type(reply) is CoroutineType else Pending.succeeded(reply)
+        kernel.settle()
+        return pending
+
+    def close(self, file: File, now_ns: int) -> Pending[None]:
+        """Close the file: its calls end as by a signal, then everything it had goes. May sleep, as in KMS."""
+        self.kernel.advance(now_ns)
+        pending = self._start(file, self._release(file))
+        self.kernel.settle()
+        return pending
+
+    def unplug(self) -> None:
+        """The hardware is gone: every later call is ENODEV (hot-unplug)."""
+        self.unplugged = True
+        self._card_ioctls = dict.fromkeys(self._card_ioctls, _refuse_unplugged)
+        self._render_ioctls = self._card_ioctls
+
+    @property
+    def now_ns(self) -> int:
+        return self.kernel.now_ns
+
+    def next_deadline_ns(self) -> int | None:
+        """When `advance` is next needed."""
+        return self.kernel.next_deadline_ns()
+
+    def advance(self, now_ns: int) -> None:
+        """Move the machine's clock to `now_ns`, running everything due on the way."""
+        self.kernel.advance(now_ns)
+
+    def collect(self, now_ns: int) -> None:
+        """Drop what nobody outside holds a descriptor of any more."""
+        self.kernel.advance(now_ns)
+        self.kernel.descriptors.collect()
+        self.kernel.settle()
+
+    def _start(self, file: File, coroutine: Coroutine[Any, Any, R]) -> Task[R]:
+        """Run the call's coroutine to its first sleep; the file remembers it until it is done."""
+        task: Task[R] = Task(self.kernel, coroutine)
+        task.step()
+        if not task.done:
+            file.calls.add(task)
+            task.add_done_callback(file.calls.discard)
+        return task
+
+    async def _release(self, file: File) -> None:
+        for call in tuple(file.calls):
+            call.interrupt()
+        file.closed = True
+        for subsystem in self._subsystems:
+            sleeping = subsystem.file_closed(file)
+            if sleeping is not None:
+                await sleeping
+        file.syncobjs.clear()
+        file.gems.clear()
+        file.gem_handles.clear()
+        self.files.remove(file)
+
+    def _table(self) -> dict[type[Request[Any]], Handler]:
+        table: dict[type[Request[Any]], Handler] = dict(client.IOCTLS)
+        for subsystem in self._subsystems:
+            table.update(subsystem.ioctls())
+        return table
+
+    def _card_only(self) -> set[type[Request[Any]]]:
+        return {SetClientCap, SetMaster, DropMaster, CreateDumb, *self.kms.ioctls()}
+
+
+def _refuse_render(_file: File, _request: object) -> None:
+    raise DeviceError(EACCES, "not on a render node")
+
+
+def _refuse_unplugged(_file: File, _request: object) -> None:
+    raise DeviceError(ENODEV, "unplugged")

@@ -1,0 +1,1 @@
+"""The render engines: jobs, scheduler, command lists."""

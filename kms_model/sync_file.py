@@ -1,0 +1,52 @@
+"""sync_file: a fence as a descriptor that polls readable once it signalled (kernel.md 2.3)."""
+
+from typing import Final
+
+from syncline.kms_model.descriptors import Descriptors, Signalbox
+from syncline.kms_model.fence import Fence
+from syncline.kms_model.uapi import Fd
+
+NAME_SIZE: Final = 32
+
+
+class SyncFile:
+    """What is behind the descriptor: one fence, for good. `user_name` is set for merged ones."""
+
+    __slots__ = ("_box", "fence", "user_name")
+
+    def __init__(self, fence: Fence, user_name: str = "") -> None:
+        self.fence = fence
+        self.user_name = user_name
+        self._box: Signalbox | None = None
+
+    @property
+    def name(self) -> str:
+        fence = self.fence
+        return self.user_name or f"{fence.driver}-{fence.timeline}{fence.context}-{fence.seqno}"
+
+    def publish(self, descriptors: Descriptors) -> Fd:
+        """Its descriptor, to be given away. Once."""
+        assert self._box is None, "one descriptor per sync_file; others are dups of it"
+        fd, self._box = descriptors.publish_pipe(self, self._dropped)
+        if self.fence.signalled or not self.fence.add_callback(self._signalled):
+            self._box.signal()
+        return fd
+
+    def _signalled(self, _fence: Fence) -> None:
+        if self._box is not None:
+            self._box.signal()
+
+    def _dropped(self) -> None:
+        self._box = None
+        self.fence.remove_callback(self._signalled)
+
+
+def publish_fence(descriptors: Descriptors, fence: Fence) -> Fd:
+    """A new sync_file descriptor for `fence` (sync_file_create and fd_install)."""
+    return SyncFile(fence).publish(descriptors)
+
+
+def fence_of(descriptors: Descriptors, fd: int) -> Fence | None:
+    """The fence in the sync_file `fd`; None if it is no sync_file (sync_file_get_fence)."""
+    file = descriptors.find(fd, SyncFile)
+    return file.fence if file is not None else None

@@ -1,0 +1,221 @@
+"""Sleeping calls and kernel workers: coroutines that the machine itself resumes, in model time.
+
+A handler that may sleep is an `async def` and reads like kernel code: it awaits
+`kernel.wait(fence, deadline_ns=…)` and nothing else. No asyncio is involved, so the same code runs
+inside a node process, on the virtual loop and in a unit test that only moves the clock.
+"""
+
+from collections.abc import Callable, Coroutine, Generator
+from enum import Enum, auto
+from typing import Any, Final, Generic, Protocol, TypeVar
+
+from syncline.kms_model.loops import Deadline
+from syncline.kms_model.uapi import DeviceError
+
+R = TypeVar("R")
+R_co = TypeVar("R_co", covariant=True)
+
+ERESTARTSYS: Final = 512
+"""What an interrupted call ends with inside the kernel. User space sees EINTR, or the call is made again."""
+
+
+class Interrupted(Exception):
+    """A signal arrived while the task slept interruptibly: -ERESTARTSYS."""
+
+
+class Woken(Enum):
+    """How a sleep ended."""
+
+    DONE = auto()
+    DEADLINE = auto()
+    SIGNAL = auto()
+
+
+class Waitable(Protocol):
+    """What a task can sleep on: a `Fence` or a `Completion`."""
+
+    def add_waiter(self, wake: Callable[[], None]) -> bool:
+        """Call `wake` once when done. False: already done, `wake` is not kept."""
+        ...
+
+    def remove_waiter(self, wake: Callable[[], None]) -> None: ...
+
+
+class Completion:
+    """struct completion: done once, for everybody who waits now or later."""
+
+    __slots__ = ("_waiters", "done")
+
+    def __init__(self) -> None:
+        self.done = False
+        self._waiters: list[Callable[[], None]] = []
+
+    def complete(self) -> None:
+        self.done = True
+        waiters, self._waiters = self._waiters, []
+        for wake in waiters:
+            wake()
+
+    def add_waiter(self, wake: Callable[[], None]) -> bool:
+        if self.done:
+            return False
+        self._waiters.append(wake)
+        return True
+
+    def remove_waiter(self, wake: Callable[[], None]) -> None:
+        if wake in self._waiters:
+            self._waiters.remove(wake)
+
+
+class Sleep:
+    """What `kernel.wait` gives: awaiting it is True when the thing is done, False at the deadline."""
+
+    __slots__ = ("deadline_ns", "interruptible", "waitable")
+
+    def __init__(self, waitable: Waitable, deadline_ns: int | None, *, interruptible: bool) -> None:
+        self.waitable = waitable
+        self.deadline_ns = deadline_ns
+        self.interruptible = interruptible
+
+    def __await__(self) -> Generator["Sleep", bool, bool]:
+        return (yield self)
+
+
+class Scheduler(Protocol):
+    """What a task needs of the kernel it runs in."""
+
+    now_ns: int
+
+    def call_at(self, when_ns: int, action: Callable[[], None]) -> Deadline: ...
+
+    def make_ready(self, task: "Task[Any]") -> None: ...
+
+    def settle(self) -> None: ...
+
+
+class Pending(Generic[R]):
+    """A call on its way. Most are done when `Device.call` returns."""
+
+    __slots__ = ("_callbacks", "_error", "_reply", "done")
+
+    def __init__(self) -> None:
+        self.done = False
+        self._error: DeviceError | None = None
+        self._callbacks: list[Callable[[Pending[R]], None]] = []
+
+    @classmethod
+    def succeeded(cls, reply: R) -> "Pending[R]":
+        pending = cls()
+        pending.done, pending._reply = True, reply
+        return pending
+
+    @classmethod
+    def failed(cls, error: DeviceError) -> "Pending[Any]":
+        pending: Pending[Any] = cls()
+        pending.done, pending._error = True, error
+        return pending
+
+    def result(self) -> R:
+        """The reply. Raises the DeviceError the call ended with; only when `done`."""
+        assert self.done, "the call still sleeps"
+        if self._error is not None:
+            raise self._error
+        reply: R = self._reply
+        return reply
+
+    def interrupt(self) -> None:
+        """Deliver a signal: an interruptible sleep ends with ERESTARTSYS. Nothing if done."""
+
+    def add_done_callback(self, callback: "Callable[[Pending[R]], None]") -> None:
+        """Call back once when done; at once if it is."""
+        if self.done:
+            callback(self)
+        else:
+            self._callbacks.append(callback)
+
+    def _finish(self, reply: Any, error: DeviceError | None) -> None:
+        self.done, self._reply, self._error = True, reply, error
+        callbacks, self._callbacks = self._callbacks, []
+        for callback in callbacks:
+            callback(self)
+
+
+class Task(Pending[R]):
+    """One coroutine on its way. An exception that is not a DeviceError is ours and comes out of `step`."""
+
+    __slots__ = ("_coroutine", "_kernel", "_outcome", "_signal_pending", "_sleep", "_timer")
+
+    def __init__(self, kernel: Scheduler, coroutine: Coroutine[Sleep, Any, R]) -> None:
+        super().__init__()
+        self._kernel = kernel
+        self._coroutine = coroutine
+        self._sleep: Sleep | None = None
+        self._timer: Deadline | None = None
+        self._outcome: Woken | None = None
+        self._signal_pending = False
+
+    def step(self) -> None:
+        """Run until the next real sleep, or to the end."""
+        outcome = self._outcome
+        while (sleep := self._resume(outcome)) is not None:
+            outcome = self._lie_down(sleep)
+            if outcome is None:
+                return
+
+    def interrupt(self) -> None:
+        if self.done:
+            return
+        self._signal_pending = True
+        if self._sleep is not None and self._sleep.interruptible:
+            self._wake(Woken.SIGNAL)
+            self._kernel.settle()
+
+    def _resume(self, outcome: Woken | None) -> Sleep | None:
+        try:
+            if outcome is Woken.SIGNAL:
+                self._signal_pending = False
+                return self._coroutine.throw(Interrupted())
+            return self._coroutine.send(None if outcome is None else outcome is Woken.DONE)
+        except StopIteration as stop:
+            self._finish(stop.value, None)
+        except Interrupted:
+            self._finish(None, DeviceError(ERESTARTSYS, "interrupted by a signal"))
+        except DeviceError as error:
+            self._finish(None, error)
+        return None
+
+    def _lie_down(self, sleep: Sleep) -> Woken | None:
+        """Begin to sleep. An answer other than None: there is no need to."""
+        if not sleep.waitable.add_waiter(self._done_waiting):
+            return Woken.DONE
+        answer: Woken | None = None
+        if sleep.deadline_ns is not None and sleep.deadline_ns <= self._kernel.now_ns:
+            answer = Woken.DEADLINE
+        elif sleep.interruptible and self._signal_pending:
+            answer = Woken.SIGNAL
+        if answer is not None:
+            sleep.waitable.remove_waiter(self._done_waiting)
+            return answer
+        self._sleep = sleep
+        if sleep.deadline_ns is not None:
+            self._timer = self._kernel.call_at(sleep.deadline_ns, self._time_out)
+        return None
+
+    def _done_waiting(self) -> None:
+        self._wake(Woken.DONE)
+
+    def _time_out(self) -> None:
+        self._wake(Woken.DEADLINE)
+
+    def _wake(self, outcome: Woken) -> None:
+        """Make the task ready with `outcome`. Only the first wake-up of a sleep counts."""
+        sleep, self._sleep = self._sleep, None
+        if sleep is None:
+            return
+        if outcome is not Woken.DONE:
+            sleep.waitable.remove_waiter(self._done_waiting)
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        self._outcome = outcome
+        self._kernel.make_ready(self)

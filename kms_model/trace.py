@@ -1,0 +1,53 @@
+"""What the machine tells about itself: one stream of typed events, times in ns of CLOCK_MONOTONIC."""
+
+import msgspec
+
+
+class TraceEvent(msgspec.Struct, frozen=True, tag_field="ev"):
+    t_ns: int
+
+
+class FenceSignalled(TraceEvent, frozen=True, tag="fence"):
+    """A dma_fence ended. `error` is 0 or a negative errno."""
+
+    context: int
+    seqno: int
+    driver: str
+    timeline: str
+    error: int = 0
+
+
+class JobTrace(TraceEvent, frozen=True, tag="job"):
+    """A GPU job reached a `stage`: queued, run, done."""
+
+    stage: str
+    context: int
+    seqno: int
+    engine: str
+    label: str
+    error: int = 0
+
+
+class FlipTrace(TraceEvent, frozen=True, tag="flip"):
+    """A CRTC latched a commit at vblank number `sequence`; `t_ns` is the vblank's."""
+
+    crtc_id: int
+    sequence: int
+    fb_ids: tuple[int, ...]
+    user_data: int = 0
+
+
+class WaitTrace(TraceEvent, frozen=True, tag="wait"):
+    """Somebody sleeps (`end` False) or woke up, and why: "syncobj", "commit", "stall", ..."""
+
+    who: str
+    reason: str
+    end: bool
+    waited_ns: int = 0
+
+
+class Warn(TraceEvent, frozen=True, tag="warn"):
+    """Where the real kernel prints a warning, or the fence checker has one. `rule` as in kernel.md 3.8 or 7."""
+
+    rule: str
+    what: str
