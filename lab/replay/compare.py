@@ -25,7 +25,10 @@ def differences(scenario: Scenario, *, expected: Run, model: Run) -> list[Differ
     found: list[Difference] = []
     if _status(expected) != _status(model):
         found.append(Difference(STATUS, "the whole run", expected.status, model.status))
-    for step, op in enumerate(scenario.ops):
+        if not model.ops:
+            return found
+    reached = max(len(expected.ops), len(model.ops))
+    for step, op in enumerate(scenario.ops[:reached]):
         theirs, ours = _outcome(expected, step), _outcome(model, step)
         if theirs != ours:
             found.append(Difference(step, msgspec.json.encode(op).decode(), theirs, ours))

@@ -22,7 +22,7 @@ FIRST_POINTER: Final = 0x7000_0000_0000
 FOURCC_LETTERS: Final = 4
 
 
-class ObjectValue(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class ObjectValue(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
     """The property's value is an object's id (`{"obj"}`), a pointer for an out-fence, or a bad pointer."""
 
     obj: str | None = None

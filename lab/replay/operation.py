@@ -17,7 +17,7 @@ U32: Final = 0xFFFF_FFFF
 U64: Final = 0xFFFF_FFFF_FFFF_FFFF
 
 
-class Op(msgspec.Struct, frozen=True, kw_only=True, tag_field="op"):
+class Op(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="op"):
     """`bind` ("as" in the file) names the result; a `required` one that fails skips the scenario."""
 
     bind: str | None = msgspec.field(name="as", default=None)

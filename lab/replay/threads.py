@@ -20,6 +20,10 @@ class Ticking(Protocol):
 
     def advance(self, now_ns: int) -> None: ...
 
+    def settle(self) -> None:
+        """Look after what user space did behind its back: closed descriptors."""
+        ...
+
 
 class Interrupt(Protocol):
     """Deliver a signal to the call a thread sits in."""
@@ -114,6 +118,7 @@ class Threads:
             raise Stuck
         self.now_ns = max(self.now_ns, min(due))
         self._kernel.advance(self.now_ns)
+        self._kernel.settle()
         for action in self._calendar.take_due(self.now_ns):
             action()
 

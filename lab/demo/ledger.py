@@ -1,0 +1,111 @@
+"""What the streams add up to: frames, waits, misses and debts of every client."""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from syncline.compositor.core import report
+
+NS_PER_MS: Final = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """Somebody waits right now. `why` is the constraint that holds the update back."""
+
+    since_ns: int
+    who: str
+    whom: str
+    why: str
+
+
+@dataclass(slots=True)
+class Account:
+    """One client in one sync mode. Latencies are commit to presented, waits commit to ready; in ns."""
+
+    client: str
+    sync: str
+    presented: int = 0
+    discarded: int = 0
+    missed_by_us: int = 0
+    missed_by_client: int = 0
+    zero_copy: int = 0
+    owed: int = 0
+    paid: int = 0
+    latencies_ns: list[int] = field(default_factory=list)
+    waits_ns: list[int] = field(default_factory=list)
+    waited_for: Counter[str] = field(default_factory=Counter)
+
+
+class Ledger:
+    """Feed it the compositor's events in their order."""
+
+    def __init__(self) -> None:
+        self.accounts: dict[tuple[str, str], Account] = {}
+        self.violations: list[report.ViolationEvent] = []
+        self.refusals: Counter[str] = Counter()
+        self._waiting: dict[tuple[str, str, str, int], Waiting] = {}
+        self._modes: dict[int, Account] = {}
+
+    def feed(self, event: report.ReportEvent) -> None:
+        match event:
+            case report.Commit():
+                self._committed(event)
+            case report.Release():
+                self._released(event)
+            case report.Wait():
+                self._waited(event)
+            case report.FrameReport():
+                self._framed(event)
+            case report.ViolationEvent():
+                self.violations.append(event)
+            case report.DeviceRefusal():
+                self.refusals[event.what] += 1
+            case report.Ready() | report.Latch() | report.Flip():
+                pass
+
+    @property
+    def waiting(self) -> Sequence[Waiting]:
+        """Longest first."""
+        return sorted(self._waiting.values(), key=lambda waiting: waiting.since_ns)
+
+    def account(self, client: str, sync: str) -> Account:
+        return self.accounts.setdefault((client, sync), Account(client, sync))
+
+    def _committed(self, event: report.Commit) -> None:
+        account = self._modes[event.update] = self.account(event.client, event.sync)
+        account.owed += event.release is not None
+
+    def _released(self, event: report.Release) -> None:
+        account = self._modes.pop(event.update, None)
+        if account is not None:
+            account.paid += event.how != "event"
+
+    def _waited(self, event: report.Wait) -> None:
+        key = (event.who, event.whom, event.why, event.update)
+        if event.edge == "begin":
+            self._waiting[key] = Waiting(event.t_ns, event.who, event.whom, event.why)
+        else:
+            self._waiting.pop(key, None)
+
+    def _framed(self, event: report.FrameReport) -> None:
+        account = self.account(event.client, event.sync)
+        if event.presented_ns is None:
+            account.discarded += 1
+            return
+        account.presented += 1
+        account.missed_by_us += event.missed_by_us
+        account.missed_by_client += event.missed_by_client
+        account.zero_copy += event.zero_copy
+        account.latencies_ns.append(event.presented_ns - event.committed_ns)
+        account.waits_ns.append((event.ready_ns or event.committed_ns) - event.committed_ns)
+        account.waited_for[event.waited_for] += 1
+
+
+def percentile(values: Iterable[int], percent: int) -> int | None:
+    """Nearest rank: a value that really occurred. None of nothing."""
+    ordered = sorted(values)
+    if not ordered:
+        return None
+    return ordered[max(0, -(-percent * len(ordered) // 100) - 1)]
