@@ -1,0 +1,85 @@
+"""The demos by name, and what each assumes when it is not told."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
+from typing import Final
+
+from syncline.clients import hog, implicit, shm, solid, subsurfaces
+from syncline.clients.toolkit import report
+from syncline.clients.toolkit.loop import Context
+from syncline.clients.toolkit.options import Options
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Demo:
+    """`run` is the program; `about` one line of help."""
+
+    name: str
+    run: Callable[[Context], Awaitable[None]]
+    about: str
+    gpu_ms: float = 2.0
+    buffers: int = 3
+    needs_device: bool = True
+    may_signal_early: bool = False
+
+    def complete(self, options: Options) -> Options:
+        """The options with this demo's own defaults filled in."""
+        return replace(
+            options,
+            gpu_ms=self.gpu_ms if options.gpu_ms is None else options.gpu_ms,
+            buffers=self.buffers if options.buffers is None else options.buffers,
+            title=options.title or self.name,
+        )
+
+
+DEMOS: Final = {
+    demo.name: demo
+    for demo in (
+        Demo(
+            name="solid",
+            run=solid.run,
+            about="the smallest fully explicit client",
+            may_signal_early=True,
+        ),
+        Demo(
+            name="implicit",
+            run=implicit.run,
+            about="no timelines: fences in the dma-buf, wl_buffer.release",
+        ),
+        Demo(
+            name="shm",
+            run=shm.run,
+            about="wl_shm, painted by the CPU",
+            gpu_ms=0.0,
+            buffers=2,
+            needs_device=False,
+        ),
+        Demo(
+            name="hog",
+            run=hog.run,
+            about="explicit, with GPU jobs of two refreshes and more",
+            gpu_ms=hog.GPU_MS,
+            may_signal_early=True,
+        ),
+        Demo(
+            name="subsurfaces",
+            run=subsurfaces.run,
+            about="an explicit parent with a synchronized and a desynchronized child",
+        ),
+    )
+}
+
+
+async def run_demo(demo: Demo, context: Context) -> None:
+    """Run a demo on a context whose options are complete, for `--seconds` if they say so.
+
+    Raises ClientError with one sentence for the user; nothing when the run ends as ordered.
+    """
+    options = context.options
+    context.emit(
+        report.Started(t_ns=context.now_ns(), client=options.client_id, demo=demo.name, title=options.title)
+    )
+    if options.seconds:
+        end_ns = context.now_ns() + options.duration_ns
+        context.loop.call_at_ns(end_ns, lambda: context.stop(f"{options.seconds} s are over"))
+    await demo.run(context)

@@ -1,0 +1,148 @@
+"""The edge of the clients: the only file here that waits, watches descriptors or draws lots."""
+
+import asyncio
+import os
+import random
+import signal
+import time
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from syncline.clients.toolkit.options import Options
+from syncline.clients.toolkit.report import Emit, Tally, ignore
+from syncline.kms_model.loops import Loop
+from syncline.kms_model.uapi import DeviceFile, Fd
+from syncline.protocol.transport import Transport
+
+
+class Finished(Exception):
+    """The run is over: enough seconds, a signal, a closed window. Not an error; `Display` ends it."""
+
+
+class ClientError(Exception):
+    """The demo cannot go on; the text is one sentence for the user."""
+
+
+class Doorbell:
+    """An eventfd that somebody else rings; `on_ring` runs in the loop."""
+
+    def __init__(self, loop: Loop, on_ring: Callable[[], None]) -> None:
+        self._loop = loop
+        self._on_ring = on_ring
+        self.fd = Fd(os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK))
+        loop.add_reader(self.fd, self._ring)
+
+    def _ring(self) -> None:
+        os.eventfd_read(self.fd)
+        self._on_ring()
+
+    def close(self) -> None:
+        self._loop.remove_reader(self.fd)
+        os.close(self.fd)
+
+
+class Context:
+    """What one client has of the world: a loop, a connected transport, an open device, its orders.
+
+    Everything a client waits for is a condition over its own state, looked at again after every `beat`.
+    """
+
+    def __init__(
+        self,
+        *,
+        loop: Loop,
+        transport: Transport,
+        device: DeviceFile | None,
+        options: Options,
+        emit: Emit = ignore,
+    ) -> None:
+        self.loop = loop
+        self.transport = transport
+        self.options = options
+        self.emit = emit
+        self.tally = Tally()
+        self.random = random.Random(options.seed)  # noqa: S311  repeatable, not secret
+        self.stop_reason = ""
+        self._device = device
+        self._failure: Exception | None = None
+        self._heartbeat = asyncio.Event()
+
+    @property
+    def device(self) -> DeviceFile:
+        """The open device node. AssertionError in a demo that said it needs none."""
+        assert self._device is not None
+        return self._device
+
+    def now_ns(self) -> int:
+        return self.loop.now_ns()
+
+    def doorbell(self, on_ring: Callable[[], None]) -> Doorbell:
+        """An eventfd for the device to ring."""
+        return Doorbell(self.loop, on_ring)
+
+    def beat(self) -> None:
+        """Something changed: whoever waits looks again."""
+        self._heartbeat.set()
+        self._heartbeat = asyncio.Event()
+
+    def stop(self, reason: str) -> None:
+        """End the run at its next wait, cleanly."""
+        self.stop_reason = self.stop_reason or reason
+        self.beat()
+
+    def fail(self, error: Exception) -> None:
+        """End the run at its next wait, with `error`."""
+        self._failure = self._failure or error
+        self.beat()
+
+    @property
+    def failed(self) -> bool:
+        return self._failure is not None
+
+    async def until(
+        self, condition: Callable[[], bool], *, deadline_ns: int | None = None, ending: bool = False
+    ) -> bool:
+        """Wait for the condition; False when `deadline_ns` came first.
+
+        Raises Finished when the run is to stop (not while `ending`), or what `fail` was told.
+        """
+        alarm = None if deadline_ns is None else self.loop.call_at_ns(deadline_ns, self.beat)
+        try:
+            while True:
+                if self._failure is not None:
+                    raise self._failure
+                if self.stop_reason and not ending:
+                    raise Finished(self.stop_reason)
+                if condition():
+                    return True
+                if deadline_ns is not None and self.now_ns() >= deadline_ns:
+                    return False
+                await self._heartbeat.wait()
+        finally:
+            if alarm is not None:
+                alarm.cancel()
+
+    async def sleep_until(self, when_ns: int) -> None:
+        await self.until(lambda: False, deadline_ns=when_ns)
+
+    def to_monotonic_ns(self, when_ns: int, *, clock: int) -> int:
+        """An instant of another clock (presentation-time P1) on CLOCK_MONOTONIC, going by both clocks now."""
+        if clock == time.CLOCK_MONOTONIC:
+            return when_ns
+        return when_ns + self.now_ns() - time.clock_gettime_ns(clock)
+
+
+async def side_by_side(*courses: Coroutine[Any, Any, None]) -> None:
+    """Run them at the same time. The first that fails ends the others, and what it raised is raised here."""
+    try:
+        async with asyncio.TaskGroup() as group:
+            for course in courses:
+                group.create_task(course)
+    except BaseExceptionGroup as failures:
+        raise failures.exceptions[0] from None
+
+
+def stop_on_signals(loop: asyncio.AbstractEventLoop, context: Context) -> None:
+    """SIGINT and SIGTERM end the run cleanly."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, context.stop, number.name)

@@ -1,0 +1,108 @@
+"""What a demo is told: one record for every client, in process or from the command line."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import Enum
+from typing import Annotated, Final
+
+from cyclopts import Parameter, Token
+from cyclopts.validators import Number
+
+from syncline.kms_model.loops import NS_PER_S
+
+NS_PER_MS: Final = 1_000_000
+
+Size = tuple[int, int]
+
+
+def parse_size(_kind: type, tokens: Sequence[Token]) -> Size:
+    """`WxH` in pixels. Raises ValueError."""
+    width, _, height = tokens[0].value.partition("x")
+    if not (width.isdecimal() and height.isdecimal() and int(width) and int(height)):
+        raise ValueError(f"{tokens[0].value!r} is not WIDTHxHEIGHT")
+    return int(width), int(height)
+
+
+NOT_NEGATIVE: Final = Parameter(validator=Number(gte=0))
+POSITIVE: Final = Parameter(validator=Number(gte=1))
+
+
+class Mode(Enum):
+    """When the next frame is begun, in the words of weston-presentation-shm."""
+
+    FEEDBACK = "feedback"
+    """At the frame callback."""
+    IDLE = "idle"
+    """At the frame callback and a pause after it, so that the compositor falls asleep in between."""
+    LOW_LATENCY = "low-latency"
+    """At the presentation feedback: the frame before is on the screen."""
+
+
+@Parameter(name="*", negative="", show_default=bool)
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Options:
+    """Flags common to all demos."""
+
+    socket: str = ""
+    """Wayland socket: a name in $XDG_RUNTIME_DIR or a path (default: $WAYLAND_DISPLAY)."""
+
+    device: str = ""
+    """Device node (default: $XDG_RUNTIME_DIR/syncline/card0)."""
+
+    size: Annotated[Size, Parameter(converter=parse_size, n_tokens=1)] = (256, 256)
+    """Window size in pixels, WxH; the compositor may ask for another."""
+
+    gpu_ms: Annotated[float | None, NOT_NEGATIVE] = None
+    """Engine time of one frame's job in milliseconds (default: the demo's own)."""
+
+    rate: Annotated[float, NOT_NEGATIVE] = 0.0
+    """Frames per second on a clock of the client's own; 0: as `mode` says."""
+
+    buffers: Annotated[int | None, POSITIVE] = None
+    """Images in the swapchain (default: the demo's own)."""
+
+    mode: Mode = Mode.FEEDBACK
+    """When the next frame is begun."""
+
+    frames: Annotated[int, NOT_NEGATIVE] = 0
+    """End after so many frames; 0: no limit."""
+
+    seconds: Annotated[float, NOT_NEGATIVE] = 0.0
+    """End after so many seconds; 0: no limit."""
+
+    fullscreen: bool = False
+    """Ask for the whole output."""
+
+    maximised: bool = False
+    """Ask for all the room windows may have."""
+
+    title: str = ""
+    """Window title, also drawn in the image (default: the demo's name)."""
+
+    client_id: Annotated[int, NOT_NEGATIVE] = 1
+    """Number in the frame tag, so that a checker can tell clients apart."""
+
+    events: str = ""
+    """Where the event stream goes: a path, or fd:N for an inherited descriptor."""
+
+    seed: int = 0
+    """Seed of everything random: the phase of --rate and the pauses of --mode idle."""
+
+    signal_early: bool = False
+    """Break the promise: signal the acquire point before the GPU is done (solid and hog only)."""
+
+    @property
+    def gpu_ns(self) -> int:
+        """Engine time of one job in ns; a demo has filled in its own default by then."""
+        assert self.gpu_ms is not None, "the catalogue fills in the demo's default"
+        return round(self.gpu_ms * NS_PER_MS)
+
+    @property
+    def duration_ns(self) -> int:
+        """Length of the run in ns; 0 without --seconds."""
+        return round(self.seconds * NS_PER_S)
+
+    @property
+    def period_ns(self) -> int:
+        """Length of one frame on the client's own clock in ns; 0 without --rate."""
+        return round(NS_PER_S / self.rate) if self.rate else 0
