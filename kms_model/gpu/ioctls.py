@@ -1,28 +1,226 @@
-"""The render engines: the ioctls of `uapi.gpu`."""
+"""The submit ioctl: everything is looked up and checked first, then armed, published and queued."""
 
-from collections.abc import Callable, Coroutine, Mapping
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from errno import E2BIG, EACCES, EAGAIN, ECANCELED, EINVAL, ENOENT
+from typing import Any, Final
 
+from syncline.kms_model.buffer import GemObject
+from syncline.kms_model.fence import Fence
 from syncline.kms_model.file import File
+from syncline.kms_model.gpu.job import MAX_QUEUED, Entity, Job
+from syncline.kms_model.gpu.picture import Picture, Pixels
+from syncline.kms_model.gpu.scheduler import Scheduler
 from syncline.kms_model.kernel import Kernel
 from syncline.kms_model.profiles import Profile
 from syncline.kms_model.quirks import Quirks
-from syncline.kms_model.uapi import Request
+from syncline.kms_model.resv import Usage, usage_for
+from syncline.kms_model.sync_file import fence_of, publish_fence
+from syncline.kms_model.syncobj import Syncobj
+from syncline.kms_model.uapi import (
+    Blit,
+    Command,
+    DeviceError,
+    Fd,
+    Fill,
+    Gradient,
+    Point,
+    Priority,
+    Rect,
+    Request,
+    Submit,
+    SubmitReply,
+    Tag,
+    Text,
+)
+
+Handler = Callable[[File, Any], Any]
+
+MAX_RECTS: Final = 512
+"""Commands and clip rectangles in one list. Each costs about 2 us in every band: more could delay a vblank."""
+MAX_TEXT: Final = 512
+_FAR: Final = 1 << 20  # coordinates and sizes; far beyond any buffer, and products stay in 64 bits
+_MAX_SIDE: Final = 1 << 15
+
+
+@dataclass(frozen=True, slots=True)
+class _Checked:
+    """A submit whose every argument is good."""
+
+    entity: Entity
+    target: Pixels
+    sources: Mapping[int, Pixels]
+    outs: tuple[tuple[Syncobj, int], ...]
+    waits: tuple[Fence, ...]
 
 
 class Gpu:
-    """The render side of one device."""
+    """The render engine as a subsystem of the device."""
 
-    def __init__(self, kernel: Kernel, profile: Profile, quirks: Quirks) -> None:
-        self.kernel = kernel
-        self.profile = profile
-        self.quirks = quirks
+    def __init__(self, kernel: Kernel, profile: Profile, _quirks: Quirks) -> None:
+        self.scheduler = Scheduler(kernel)
+        self._kernel = kernel
+        self._profile = profile
+        self._entities: dict[File, dict[Priority, Entity]] = {}
 
-    def ioctls(self) -> Mapping[type[Request[Any]], Callable[[File, Any], Any]]:
-        return {}
+    def ioctls(self) -> Mapping[type[Request[Any]], Handler]:
+        return {Submit: self.submit} if self._profile.gpu else {}
 
     def file_opened(self, file: File) -> None:
-        """Nothing to prepare."""
+        self._entities[file] = {}
 
-    def file_closed(self, _file: File) -> Coroutine[Any, Any, None] | None:
-        return None
+    def file_closed(self, file: File) -> None:
+        for entity in self._entities.pop(file).values():
+            self.scheduler.kill(entity)
+
+    def submit(self, file: File, request: Submit) -> SubmitReply:
+        """Check in the order of virtio-gpu's execbuffer (kernel.md 2.11), then queue. Never sleeps."""
+        checked = self._check(file, request)
+        entity = checked.entity
+        job = entity.arm(
+            Picture(checked.target, request.commands, checked.sources, request.duration_ns), request.label
+        )
+        job.depend_on(checked.waits)
+        for gem, write in _buffers(checked):
+            usage = usage_for(write=write) if request.implicit else Usage.KERNEL
+            job.depend_on(gem.resv.pending(usage))
+        out_fence = self._out_fence(job) if request.out_fence else Fd(-1)
+        _publish(self._kernel, job, checked, implicit=request.implicit)
+        self.scheduler.push(entity, job)
+        return SubmitReply(job.finished.seqno, out_fence)
+
+    def _out_fence(self, job: Job) -> Fd:
+        try:
+            return publish_fence(self._kernel.descriptors, job.finished)
+        except OSError as error:  # -EMFILE, before anything has changed
+            raise DeviceError(error.errno or EINVAL, "no descriptor for the out-fence") from error
+
+    def _check(self, file: File, request: Submit) -> _Checked:
+        priority = _check_priority(file, request)
+        if len(request.commands) + sum(len(blit.clip) for blit in _blits(request)) > MAX_RECTS:
+            raise DeviceError(E2BIG, f"more than {MAX_RECTS} commands and clip rectangles")
+        target = Pixels(_gem(file, request.target), *request.target_size, request.pitch)
+        sources = {
+            place: Pixels(_gem(file, blit.source), *blit.source_size, blit.pitch, blit.offset)
+            for place, blit in enumerate(request.commands)
+            if isinstance(blit, Blit)
+        }
+        for pixels in (target, *sources.values()):
+            if not pixels.fits() or max(pixels.width, pixels.height) > _MAX_SIDE:
+                raise DeviceError(EINVAL, "an image that is not inside its buffer")
+        for command in request.commands:
+            _check_command(command)
+        outs = tuple((_out_syncobj(file, point), point.point) for point in request.out_points)
+        waits = tuple(_in_fences(file, request))
+        return _Checked(self._entity(file, priority), target, sources, outs, waits)
+
+    def _entity(self, file: File, priority: Priority) -> Entity:
+        entities = self._entities[file]
+        if priority not in entities:
+            entities[priority] = Entity(self._kernel, priority)
+        entity = entities[priority]
+        if entity.guilty:
+            raise DeviceError(ECANCELED, "an earlier job of this context hung")
+        if len(entity.queue) >= MAX_QUEUED:
+            raise DeviceError(EAGAIN, f"{MAX_QUEUED} jobs are queued")
+        return entity
+
+
+def _check_priority(file: File, request: Submit) -> Priority:
+    if request.duration_ns < 0:
+        raise DeviceError(EINVAL, "negative duration")
+    try:
+        priority = Priority(request.priority)
+    except ValueError:
+        raise DeviceError(EINVAL, f"no priority {request.priority}") from None
+    if priority is Priority.HIGH and not file.is_master:
+        raise DeviceError(EACCES, "high priority is for the DRM master")
+    return priority
+
+
+def _blits(request: Submit) -> Iterator[Blit]:
+    return (command for command in request.commands if isinstance(command, Blit))
+
+
+def _gem(file: File, handle: int) -> GemObject:
+    gem = file.gems.get(handle)
+    if gem is None:
+        raise DeviceError(ENOENT, f"no buffer {handle}")
+    return gem
+
+
+def _check_command(command: Command) -> None:
+    good = False
+    match command:
+        case Fill(rect=rect, color=color):
+            good = _is_near(rect) and _is_color(color)
+        case Gradient(rect=rect, top=top, bottom=bottom):
+            good = _is_near(rect) and _is_color(top) and _is_color(bottom)
+        case Text(x=x, y=y, text=text, color=color, scale=scale):
+            good = _is_near((x, y, 0, 0)) and _is_color(color) and len(text) <= MAX_TEXT and 1 <= scale <= 64
+        case Tag(x=x, y=y):
+            good = _is_near((x, y, 0, 0))
+        case Blit():
+            good = _is_blit(command)
+    if not good:
+        raise DeviceError(EINVAL, f"{type(command).__name__} out of range")
+
+
+def _is_near(rect: Rect) -> bool:
+    return all(-_FAR <= side <= _FAR for side in rect)
+
+
+def _is_color(color: int) -> bool:
+    return 0 <= color < 1 << 32
+
+
+def _is_blit(blit: Blit) -> bool:
+    """The source rectangle lies inside the upright source, and neither rectangle is empty."""
+    width, height = blit.source_size if blit.transform % 2 == 0 else blit.source_size[::-1]
+    x, y, w, h = blit.src
+    inside = x >= 0 and y >= 0 and 0 < w <= (width << 8) - x and 0 < h <= (height << 8) - y
+    target = _is_near(blit.dst) and min(blit.dst[2:]) > 0 and all(map(_is_near, blit.clip))
+    return inside and target and 0 <= blit.transform < 8
+
+
+def _out_syncobj(file: File, point: Point) -> Syncobj:
+    syncobj = file.syncobjs.get(point.handle)
+    if syncobj is None:
+        raise DeviceError(EINVAL, f"no syncobj {point.handle}")
+    return syncobj
+
+
+def _in_fences(file: File, request: Submit) -> Iterator[Fence]:
+    for point in request.in_points:
+        syncobj = file.syncobjs.get(point.handle)
+        if syncobj is None:
+            raise DeviceError(ENOENT, f"no syncobj {point.handle}")
+        fence = syncobj.find(point.point)
+        if fence is None:
+            raise DeviceError(EINVAL, f"point {point.point} has no fence yet")
+        yield fence
+    if request.in_fence != -1:
+        fence = fence_of(file.kernel.descriptors, request.in_fence)
+        if fence is None:
+            raise DeviceError(EINVAL, "the in-fence is not a sync_file")
+        yield fence
+
+
+def _buffers(checked: _Checked) -> Iterator[tuple[GemObject, bool]]:
+    """Each buffer of the job once, and whether it is written."""
+    target = checked.target.gem
+    yield target, True
+    for gem in dict.fromkeys(pixels.gem for pixels in checked.sources.values()):
+        if gem is not target:
+            yield gem, False
+
+
+def _publish(kernel: Kernel, job: Job, checked: _Checked, *, implicit: bool) -> None:
+    for gem, write in _buffers(checked):
+        usage = (Usage.WRITE if write else Usage.READ) if implicit else Usage.BOOKKEEP
+        gem.resv.add(job.finished, usage)
+    for syncobj, point in checked.outs:
+        if point:
+            syncobj.add_point(kernel, job.finished, point)
+        else:
+            syncobj.replace(job.finished)
