@@ -12,23 +12,17 @@ from syncline.lab.exit import USAGE, Usage
 INTERRUPTED: Final = 130
 """What a shell reports for a process that SIGINT ended."""
 
-# Each verb's module is imported when the verb is used, so that `--help` stays quick.
-VERBS: Final = (
-    (
-        "demo",
-        "syncline.lab.demo.verb:demo",
-        "Start everything, watch who waits for whom, end with one table.",
-    ),
-    ("device", "syncline.lab.parts:device", "Serve a device node: the kernel, in a process of its own."),
-    ("compositor", "syncline.lab.parts:compositor", "Run the compositor on a device node."),
-    ("client", "syncline.lab.parts:client", "Run one demo client."),
-    (
-        "replay",
-        "syncline.lab.replay.verb:replay",
-        "Run recorded ioctl scenarios and compare with real kernels.",
-    ),
-    ("screenshot", "syncline.lab.screenshot:screenshot", "Photograph a running compositor into a PNG file."),
-)
+# A verb's module is imported when the verb is used, so that `--help` stays quick.
+VERBS: Final = {
+    "demo": ("lab.demo.verb:demo", "Start everything, watch who waits for whom, end with one table."),
+    "replay": ("lab.replay.verb:replay", "Run recorded ioctl scenarios and compare with real kernels."),
+    "screenshot": ("lab.screenshot:screenshot", "Photograph a running compositor into a PNG file."),
+}
+PARTS: Final = {
+    "device": ("lab.parts:device", "Serve a device node: the kernel, in a process of its own."),
+    "compositor": ("lab.parts:compositor", "Run the compositor on a device node."),
+    "client": ("lab.parts:client", "Run one demo client."),
+}
 
 app = App(
     name="syncline",
@@ -39,8 +33,10 @@ app = App(
     exit_on_error=False,
     print_error=False,
 )
-for verb, where, what in VERBS:
-    app.command(where, name=verb, help=what)
+for name, (where, what) in VERBS.items():
+    app.command(f"syncline.{where}", name=name, help=what)
+for name, (where, what) in PARTS.items():  # these parse their own words, --help among them
+    app.command(f"syncline.{where}", name=name, help=what, help_flags=(), version_flags=())
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -1,0 +1,118 @@
+"""The verdict: one row per client and sync mode, with one sentence on why it came out so."""
+
+from collections.abc import Iterable, Sequence, Set as AbstractSet
+from typing import Final
+
+import msgspec
+
+from syncline.lab.demo.ledger import NS_PER_MS, Account, Ledger, percentile
+
+FORMAT: Final = 1
+"""Of the report as data. It rises when a field changes its meaning or goes."""
+
+HELD_BY: Final = {
+    "acquire-point": "its GPU job (acquire point)",
+    "implicit-fence": "its GPU job (fence in the buffer)",
+    "fifo": "the frame before it (fifo barrier)",
+    "target-time": "the time it asked for",
+}
+
+
+class Row(msgspec.Struct, frozen=True, kw_only=True):
+    """One line of the table; times in ns. `missed_…`: refreshes lost by the compositor's or the client's lateness."""
+
+    client: str
+    sync: str
+    frames: int
+    discarded: int
+    commit_to_presented_p50_ns: int | None
+    commit_to_presented_p99_ns: int | None
+    missed_by_us: int
+    missed_by_client: int
+    releases_owed: int
+    releases_paid: int
+    torn: bool
+    why: str
+
+
+class Tear(msgspec.Struct, frozen=True, kw_only=True):
+    """An unfinished image in the screenshot: its top is frame `frame`, its bottom another or none."""
+
+    client: str
+    frame: int
+    bottom_frame: int | None
+    x: int
+    y: int
+
+
+class Report(msgspec.Struct, frozen=True, kw_only=True):
+    """What `--json` prints. `notes`: what went otherwise than planned, one sentence each."""
+
+    format: int = FORMAT
+    seed: int
+    seconds: float
+    virtual: bool
+    rows: tuple[Row, ...]
+    tears: tuple[Tear, ...]
+    notes: tuple[str, ...]
+    screenshot: str | None
+    events: str | None
+
+
+def rows(ledger: Ledger, *, torn: AbstractSet[str]) -> tuple[Row, ...]:
+    """In the order the clients first committed. `torn` names those caught with an unfinished image."""
+    return tuple(_row(account, is_torn=account.client in torn) for account in ledger.accounts.values())
+
+
+def _row(account: Account, *, is_torn: bool) -> Row:
+    return Row(
+        client=account.client,
+        sync=account.sync,
+        frames=account.presented,
+        discarded=account.discarded,
+        commit_to_presented_p50_ns=percentile(account.latencies_ns, 50),
+        commit_to_presented_p99_ns=percentile(account.latencies_ns, 99),
+        missed_by_us=account.missed_by_us,
+        missed_by_client=account.missed_by_client,
+        releases_owed=account.owed,
+        releases_paid=account.paid,
+        torn=is_torn,
+        why=why(account, is_torn=is_torn),
+    )
+
+
+def why(account: Account, *, is_torn: bool) -> str:
+    """The sentence that matters most."""
+    if is_torn:
+        return "shown unfinished: its acquire point was signalled before the GPU was done"
+    if not account.presented:
+        return "nothing of it reached the screen"
+    if account.missed_by_us:
+        return f"{account.missed_by_us} vblanks lost by the compositor: ready before a latch, shown after its vblank"
+    held_by, count = _main_cause(account.waited_for.items())
+    if not count:
+        return _unheld(account)
+    share = round(100 * count / account.presented)
+    wait_ms = (percentile(account.waits_ns, 50) or 0) / NS_PER_MS
+    cause = HELD_BY.get(held_by, held_by)
+    if account.missed_by_client:
+        return f"late by itself: {share} % of its frames wait for {cause}, {wait_ms:.1f} ms on median"
+    return f"{share} % of its frames wait for {cause}, {wait_ms:.1f} ms on median, and make the vblank"
+
+
+def _main_cause(causes: Iterable[tuple[str, int]]) -> tuple[str, int]:
+    return max(((name, count) for name, count in causes if name), key=lambda cause: cause[1], default=("", 0))
+
+
+def _unheld(account: Account) -> str:
+    if account.sync == "none":
+        return "its pixels are copied at the commit: there is nothing to wait for"
+    return "every frame was ready when it was committed"
+
+
+def sentence(rows: Sequence[Row], tears: Sequence[Tear]) -> str:
+    """The last line."""
+    frames = sum(row.frames for row in rows)
+    missed = sum(row.missed_by_us for row in rows)
+    torn = "no image was shown unfinished" if not tears else f"{len(tears)} image(s) shown unfinished"
+    return f"{frames} frames; {missed} vblanks missed by the compositor; {torn}."
