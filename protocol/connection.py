@@ -5,17 +5,25 @@ descriptor that is not in a handler's hands. A handler's ProtocolError becomes `
 other exception passes through `receive`, for it is ours. `display.py` makes connections of either role.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Final
 
-from syncline.protocol.errors import ProtocolError
+from syncline.protocol import arguments as argument_list, dispatch, schema
+from syncline.protocol.dispatch import Incoming
+from syncline.protocol.enums import WlDisplay
+from syncline.protocol.errors import Misuse, ProtocolError
+from syncline.protocol.fd import ReceivedFd, close_all, duplicate_all
 from syncline.protocol.object import NewId, Object
-from syncline.protocol.trace import Observer
-from syncline.protocol.wire import Wire
+from syncline.protocol.outbox import Outbox, Packet
+from syncline.protocol.schema import Kind, Message
+from syncline.protocol.table import DISPLAY_ID, SERVER_ID_START, Table
+from syncline.protocol.trace import Observer, Said
+from syncline.protocol.wire import Malformed, Wire
 
-FDS_PER_PACKET: Final = 28  # libwayland's MAX_FDS_OUT; a receiver's control buffer may hold no more
+ERROR_TEXT_BYTES: Final = 1024  # an explanation must never be what breaks the message
 
 
 class Role(Enum):
@@ -25,18 +33,17 @@ class Role(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What one peer may make us hold. Crossing one is its error (no_memory on wl_display)."""
+    """What one peer may make us hold. Crossing one is its error: no_memory on wl_display."""
 
-    queued_fds: int = 128  # arrived before their message; libwayland's own lead is 28
+    queued_fds: int = 128  # come before their message; honest senders are at most 28 ahead
     objects: int = 1 << 16  # alive at once
 
 
-Packet = tuple[bytes, list[int]]
-"""Bytes and the descriptors that travel with them. Whoever takes a packet closes them."""
+DEFAULT_LIMITS: Final = Limits()
 
 
 class Connection:
-    """`objects` are the living by id; `error` is the fatal one, if any; `closing` says that it is over."""
+    """`error` is the fatal one, if any; `closing` says that nothing is dispatched or sent any more."""
 
     def __init__(
         self,
@@ -44,43 +51,252 @@ class Connection:
         wire: Wire,
         *,
         name: str = "",
-        limits: Limits = Limits(),
+        limits: Limits = DEFAULT_LIMITS,
         observer: Observer | None = None,
     ) -> None:
-        raise NotImplementedError
-
-    on_output: Callable[[], None]
-    """Called when the first output is waiting since `take_output`. Nobody's until an edge sets it."""
+        self.role = role
+        self.name = name
+        self.error: ProtocolError | None = None
+        self.closing = False
+        self._wire = wire
+        self._limits = limits
+        self._observer = observer
+        self._table = Table(is_server=role is Role.SERVER)
+        self._fds: deque[int] = deque()
+        self._outbox = Outbox()
 
     @property
-    def closing(self) -> bool: ...
+    def objects(self) -> Mapping[int, Object]:
+        """The living by id."""
+        return self._table.objects
 
-    @property
-    def error(self) -> ProtocolError | None: ...
-
-    @property
-    def objects(self) -> Mapping[int, Object]: ...
+    # Coming in.
 
     def receive(self, data: bytes, fds: Iterable[int] = ()) -> None:
         """Dispatch every complete message; keep the rest. The descriptors are ours from here on."""
-        raise NotImplementedError
+        self._fds.extend(fds)
+        if not self.closing:
+            try:
+                self._dispatch(data)
+                self._check_limits()
+            except ProtocolError as error:
+                self.post_error(error)
+        if self.closing:
+            self._drop_fds()
+
+    def _dispatch(self, data: bytes) -> None:
+        find = self._table.objects.get
+        refusals = self._wire.refusals
+        is_unwatched = self._observer is None
+        try:
+            for object_id, opcode, body in self._wire.frames(data):
+                obj = find(object_id)
+                if obj is None:
+                    self._swallow(object_id, opcode, body)
+                    continue
+                if opcode >= len(obj.incoming):
+                    raise _invalid_method(f"invalid method {opcode}, object {obj!r}")
+                decode, handler, particulars, is_plain = obj.incoming[opcode]
+                if is_plain and is_unwatched and handler is not None:
+                    try:
+                        values = decode(body)
+                    except refusals as why:
+                        raise _invalid_arguments(obj, particulars.message, why) from why
+                    handler(obj, *values)
+                else:
+                    self._deliver(obj, obj.incoming[opcode], body)
+                if self.closing:
+                    break
+        except Malformed as why:
+            raise _invalid_method(f"malformed message: {why}") from why
+
+    def _deliver(self, obj: Object, entry: Incoming, body: bytes) -> None:
+        """The long way: versions, objects, new ids, descriptors, observers, destructors."""
+        decode, handler, particulars, _ = entry
+        message = particulars.message
+        if message.since > obj.version:
+            raise _invalid_method(
+                f"invalid method {message.opcode} (since {obj.version} < {message.since}), object {obj!r}"
+            )
+        try:
+            arguments = argument_list.arrived(
+                obj, particulars, decode(body), table=self._table, fds=self._fds
+            )
+        except self._wire.refusals as why:
+            raise _invalid_arguments(obj, message, why) from why
+        try:
+            self._observe(obj, message, arguments, incoming=True)
+            if handler is not None:
+                handler(obj, *arguments)
+            self._settle(obj, message, arguments)
+        finally:
+            for each in arguments:
+                if isinstance(each, ReceivedFd):
+                    each.close()
+
+    def _settle(self, obj: Object, message: Message, arguments: Sequence[object]) -> None:
+        """After the handler: what it was to make exists, what the message ends has ended."""
+        for each in arguments:
+            if isinstance(each, NewId) and not each.is_used and not self.closing:
+                if self.role is Role.SERVER:
+                    raise Misuse(f"the handler of {message} made nothing of {each!r}")
+                self._table.end(each.id, each.interface)
+        if message.ends_object and self.role is Role.SERVER:
+            self.retire(obj)
+
+    def _swallow(self, object_id: int, opcode: int, body: bytes) -> None:
+        """A message to nobody: fatal, unless it is an event that crossed our destroying of its object."""
+        interface_name = self._table.zombies.get(object_id)
+        if interface_name is None:
+            raise _display_error(WlDisplay.Error.INVALID_OBJECT, f"invalid object {object_id}")
+        events = schema.interface(interface_name).events
+        if opcode >= len(events):
+            raise _invalid_method(f"invalid method {opcode}, object {interface_name}#{object_id}")
+        message = events[opcode]
+        close_all(self._fds.popleft() for each in message.arguments if each.kind is Kind.FD and self._fds)
+        new = message.new_id()
+        if new is not None and new.interface is not None:  # what it makes is born a zombie
+            id = self._wire.decoder(message)(body)[_place_in_body(message)]
+            assert isinstance(id, int)
+            self._table.claim(id)
+            self._table.end(id, new.interface)
+
+    def _check_limits(self) -> None:
+        if len(self._fds) > self._limits.queued_fds:
+            raise _display_error(WlDisplay.Error.NO_MEMORY, f"{len(self._fds)} descriptors without a message")
+        if len(self._table.objects) > self._limits.objects:
+            raise _display_error(WlDisplay.Error.NO_MEMORY, f"{len(self._table.objects)} objects")
+
+    # Going out.
+
+    def emit(self, sender: Object, message: str, arguments: Sequence[object]) -> None:
+        """Send a message of a living object; see `Object.send`."""
+        if self.closing:
+            return
+        entry = sender.outgoing.get(message)
+        if entry is None or not sender.alive:
+            raise Misuse(f"{sender!r} {'cannot say' if sender.alive else 'has ended, and says'} {message}")
+        encode, particulars, is_plain = entry
+        if is_plain and self._observer is None:
+            self._outbox.put(encode(sender.id, arguments), [])
+            return
+        if particulars.message.since > sender.version:
+            raise Misuse(f"{message} is since {particulars.message.since}, {sender!r} is {sender.version}")
+        values, lent = argument_list.departing(sender, particulars, arguments)
+        data = encode(sender.id, values)
+        self._outbox.put(data, duplicate_all(lent))
+        self._observe(sender, particulars.message, arguments, incoming=False)
+        if particulars.message.ends_object and self.role is Role.CLIENT:
+            self.retire(sender)
+
+    def send_raw(self, object_id: int, opcode: int, body: bytes, fds: Sequence[int] = ()) -> None:
+        """Send anything, however illegal: the way past every check. Lends the fds; not observed."""
+        self._outbox.put(self._wire.frame(object_id, opcode, body), duplicate_all(fds))
+
+    def send_bytes(self, data: bytes, fds: Sequence[int] = ()) -> None:
+        """Send what need not even be a message."""
+        self._outbox.put(data, duplicate_all(fds))
 
     def take_output(self) -> list[Packet]:
         """What is to be sent since the last call, at most 28 descriptors a packet."""
-        raise NotImplementedError
+        return self._outbox.take()
+
+    def call_on_output(self, listener: Callable[[], None]) -> None:
+        """Have the listener called whenever the first message since `take_output` is waiting."""
+        self._outbox.on_output = listener
+
+    # Objects.
+
+    def new_id(self, interface: str, version: int) -> NewId:
+        """The next free id of our side."""
+        return NewId(self, id=self._table.give(), interface=interface, version=version)
+
+    def claim_display(self) -> NewId:
+        """Server: id 1, which the client gave by connecting."""
+        self._table.claim(DISPLAY_ID)
+        return NewId(self, id=DISPLAY_ID, interface="wl_display", version=1)
+
+    def register(self, obj: Object) -> None:
+        """An object was made of its NewId."""
+        obj.incoming = dispatch.incoming(type(obj), obj.version, type(self._wire))  # type: ignore[arg-type]  # classes do hash
+        obj.outgoing = dispatch.outgoing(type(obj), type(self._wire))  # type: ignore[arg-type]  # classes do hash
+        self._table.objects[obj.id] = obj
+
+    def retire(self, obj: Object) -> None:
+        """End an object; a server tells the client when the id was the client's."""
+        if not obj.alive:
+            return
+        obj.alive = False
+        obj.on_destroyed()
+        self._table.end(obj.id, obj.interface)
+        if self.role is Role.SERVER and obj.id < SERVER_ID_START:
+            display = self._table.objects.get(DISPLAY_ID)
+            if display is not None:
+                display.send("delete_id", obj.id)
+
+    def on_delete_id(self, id: int) -> None:
+        """Client: the server is done with an id, and with its object if that still lives (wl_callback)."""
+        obj = self._table.objects.get(id)
+        if obj is not None:
+            self.retire(obj)
+        try:
+            self._table.release(id)
+        except Malformed as why:
+            raise _display_error(WlDisplay.Error.INVALID_OBJECT, str(why)) from why
+
+    def interface_of(self, id: int) -> str:
+        """What has, or last had, that id; empty if nobody knows."""
+        obj = self._table.objects.get(id)
+        return obj.interface if obj is not None else self._table.zombies.get(id, "")
+
+    # The end.
 
     def post_error(self, error: ProtocolError) -> None:
-        """Server: say `wl_display.error`; nothing is dispatched or said after it."""
-        raise NotImplementedError
+        """End the connection with this error; a server says so to its client."""
+        if self.closing:
+            return
+        self.error = error
+        if self.role is Role.SERVER:
+            display = self._table.objects[DISPLAY_ID]
+            encode, particulars, _ = display.outgoing["error"]
+            text = error.text.encode()[:ERROR_TEXT_BYTES].decode(errors="ignore")
+            values = (error.object_id, int(error.code), text)
+            self._outbox.put(encode(DISPLAY_ID, values), [])
+            self._observe(display, particulars.message, values, incoming=False)
+        self.closing = True
 
     def hang_up(self) -> None:
         """The peer is gone: end every object in order of ids, close every descriptor."""
-        raise NotImplementedError
+        self.closing = True
+        self._drop_fds()
+        self._outbox.discard()
+        for id in sorted(self._table.objects):
+            obj = self._table.objects.get(id)
+            if obj is not None:
+                self.retire(obj)
 
-    def send_raw(self, object_id: int, opcode: int, body: bytes, fds: Iterable[int] = ()) -> None:
-        """Send anything, however illegal: the conformance suite's way past every check. Lends the fds."""
-        raise NotImplementedError
+    def _drop_fds(self) -> None:
+        close_all(self._fds)
+        self._fds.clear()
 
-    def new_id(self, interface: str, version: int) -> NewId:
-        """Take the next free id of our side."""
-        raise NotImplementedError
+    def _observe(self, obj: Object, message: Message, arguments: Sequence[object], *, incoming: bool) -> None:
+        if self._observer is not None:
+            self._observer(Said(self.name, incoming, obj.id, message, tuple(arguments)))
+
+
+def _display_error(code: WlDisplay.Error, text: str) -> ProtocolError:
+    return ProtocolError(DISPLAY_ID, code, text, interface="wl_display")
+
+
+def _invalid_method(text: str) -> ProtocolError:
+    return _display_error(WlDisplay.Error.INVALID_METHOD, text)
+
+
+def _invalid_arguments(obj: Object, message: Message, why: Exception) -> ProtocolError:
+    return _invalid_method(f"invalid arguments for {obj!r}.{message.name}: {why}")
+
+
+def _place_in_body(message: Message) -> int:
+    """Where the new_id stands among a message's values, which leave descriptors out."""
+    kinds = [each.kind for each in message.arguments if each.kind is not Kind.FD]
+    return kinds.index(Kind.NEW_ID)

@@ -1,6 +1,7 @@
-"""Descriptors that came in a message: each has one owner, and none is forgotten."""
+"""Descriptors that travel: each has one owner at any time, and none is forgotten."""
 
 import os
+from collections.abc import Iterable
 
 
 class ReceivedFd:
@@ -15,7 +16,7 @@ class ReceivedFd:
         return f"fd {self._number}" if self._number >= 0 else "fd gone"
 
     def fileno(self) -> int:
-        """Its number, still ours to close: for calls that only borrow."""
+        """Its number, still the connection's to close: for calls that only borrow."""
         assert self._number >= 0, "this descriptor has been taken"
         return self._number
 
@@ -28,3 +29,19 @@ class ReceivedFd:
         """Close it now, unless taken or closed before."""
         if self._number >= 0:
             os.close(self.take())
+
+
+def duplicate_all(fds: Iterable[int]) -> list[int]:
+    """New descriptors for the same files, all or none. Raises OSError."""
+    copies: list[int] = []
+    try:
+        copies.extend(os.dup(each) for each in fds)
+    except OSError:
+        close_all(copies)
+        raise
+    return copies
+
+
+def close_all(fds: Iterable[int]) -> None:
+    for each in fds:
+        os.close(each)

@@ -171,7 +171,7 @@ def _arguments(row: Any) -> list[Argument]:
     typed = [each for each in row.arguments if each.argument_type.name == "NewId" and each.interface is None]
     if typed:  # wl_registry.bind: the method is told interface and version, the wire's new_id has both inside
         names = [name for name in names if name not in {"interface", "version"}]
-    arguments = []
+    arguments: list[Argument] = []
     for each in row.arguments:
         is_returned = each.argument_type.name == "NewId" and len(names) + len(arguments) < len(row.arguments)
         arguments.append(

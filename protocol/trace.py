@@ -15,6 +15,7 @@ class Said:
     object_id: int
     message: Message
     arguments: tuple[object, ...]
+    discarded: bool = False  # it came for an object that this side had ended
 
 
 Observer = Callable[[Said], None]

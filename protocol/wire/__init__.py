@@ -1,12 +1,12 @@
 """Messages to bytes and back: one module per wire, the same messages on each.
 
-A wire knows values, not objects: an object argument is its id, a new_id is the id (or the triple
-interface, version, id where the schema leaves the interface open), null is None.
+A wire knows values, not objects: an object argument is its id, null is 0, a new_id is the id, or the
+triple (interface, version, id) where the schema leaves the interface open. Descriptors are not in the
+body at all: they come and go beside the bytes, in the order of the messages that they belong to.
 """
 
-from collections import deque
 from collections.abc import Callable, Iterable, Sequence
-from typing import Protocol, TypeAlias
+from typing import ClassVar, Protocol, TypeAlias
 
 from syncline.protocol.schema import Message
 
@@ -15,11 +15,11 @@ Untyped: TypeAlias = tuple[str, int, int]
 
 Value: TypeAlias = int | float | str | bytes | Untyped | None
 
-Decoder: TypeAlias = Callable[[bytes, deque[int]], Sequence[Value]]
-"""Body and queued descriptors to values. Raises Malformed; takes from the queue what the message has."""
+Decoder: TypeAlias = Callable[[bytes], Sequence[Value]]
+"""A body to the message's values, descriptors left out. Raises one of the wire's `refusals`."""
 
-Encoder: TypeAlias = Callable[[int, Sequence[Value], list[int]], bytes]
-"""Object id and values to one whole message; appends the message's descriptors to the list. Raises Misuse."""
+Encoder: TypeAlias = Callable[[int, Sequence[object]], bytes]
+"""Object id and values, descriptors left out, to one whole message. Raises Misuse."""
 
 
 class Malformed(ValueError):
@@ -27,16 +27,21 @@ class Malformed(ValueError):
 
 
 class Wire(Protocol):
-    """One direction-free codec per connection."""
+    """How one connection's messages look. Keeps what has come of the next message."""
+
+    refusals: ClassVar[tuple[type[Exception], ...]]
+    """What its decoders raise on a malformed body."""
 
     def frames(self, data: bytes) -> Iterable[tuple[int, int, bytes]]:
-        """(object id, opcode, body) of every complete message, keeping the rest. Raises Malformed."""
+        """(object id, opcode, body) of every message now complete. Raises Malformed."""
         ...
 
-    def decoder(self, message: Message) -> Decoder: ...
+    @staticmethod
+    def decoder(message: Message) -> Decoder: ...
 
-    def encoder(self, message: Message) -> Encoder: ...
+    @staticmethod
+    def encoder(message: Message) -> Encoder: ...
 
     def frame(self, object_id: int, opcode: int, body: bytes) -> bytes:
-        """A message of any content."""
+        """A message with any content, for those who mean to break the rules."""
         ...
