@@ -106,3 +106,6 @@ class Options:
     def period_ns(self) -> int:
         """Length of one frame on the client's own clock in ns; 0 without --rate."""
         return round(NS_PER_S / self.rate) if self.rate else 0
+
+
+DEFAULTS: Final = Options()
