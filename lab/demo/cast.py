@@ -1,0 +1,49 @@
+"""Who plays: the clients of the demo, each with the orders it gets."""
+
+from dataclasses import dataclass, field
+from typing import Final
+
+from syncline.clients.toolkit.options import Options
+
+
+@dataclass(frozen=True, slots=True)
+class Role:
+    """One client: the demo it runs and its orders. `options.title` is its name in every report."""
+
+    demo: str
+    options: Options = field(default_factory=Options)
+
+    @property
+    def name(self) -> str:
+        return self.options.title
+
+
+BROKEN_GPU_MS: Final = 40.0
+"""Longer than two refreshes at 60 Hz: whenever one looks, the liar's image is half painted."""
+
+
+def cast(*, broken: bool, seed: int) -> tuple[Role, ...]:
+    """One client per way to synchronise, a neighbour with long GPU jobs, and a tree of surfaces."""
+    titles = ["solid", "implicit", "shm", "hog", "subsurfaces"]
+    roles = [
+        Role(title, Options(title=title, client_id=number, seed=seed + number))
+        for number, title in enumerate(titles, start=1)
+    ]
+    if broken:
+        number = len(roles) + 1
+        orders = Options(
+            title="liar", client_id=number, seed=seed + number, signal_early=True, gpu_ms=BROKEN_GPU_MS
+        )
+        roles.append(Role("solid", orders))
+    return tuple(roles)
+
+
+def words(role: Role) -> list[str]:
+    """The role as words of `syncline client`."""
+    options = role.options
+    flags = ["--title", options.title, "--client-id", str(options.client_id), "--seed", str(options.seed)]
+    if options.gpu_ms is not None:
+        flags += ["--gpu-ms", str(options.gpu_ms)]
+    if options.signal_early:
+        flags.append("--signal-early")
+    return [role.demo, *flags]
