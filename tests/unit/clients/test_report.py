@@ -4,7 +4,12 @@ import json
 import os
 from pathlib import Path
 
-from syncline.clients.toolkit.report import Discarded, EventStream, Released, Tally
+from syncline.clients.toolkit.report import (
+    Discarded,
+    EventStream,
+    Released,
+    Tally,
+)
 
 
 def test_an_event_is_one_json_line_with_its_name_and_time(tmp_path: Path) -> None:
