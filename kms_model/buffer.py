@@ -62,7 +62,7 @@ class GemObject:
         fd = os.dup(self._fd)
         if self._dmabuf is None:
             self._dmabuf = dmabuf = DmaBuf(self)
-            descriptors.publish_file(fd, dmabuf, _nothing)
+            descriptors.publish_file(fd, dmabuf)
         return Fd(fd)
 
     @property
@@ -72,7 +72,3 @@ class GemObject:
 
 def round_to_pages(size: int) -> int:
     return -(-size // PAGE) * PAGE
-
-
-def _nothing() -> None:
-    """The memory went by itself."""

@@ -94,7 +94,7 @@ class Descriptors:
         thing = self._things.get((stat.st_dev, stat.st_ino))
         return thing if isinstance(thing, kind) else None
 
-    def publish_file(self, fd: int, thing: object, dropped: Callable[[], None]) -> None:
+    def publish_file(self, fd: int, thing: object, dropped: Callable[[], None] | None = None) -> None:
         """Know the memfd `fd` as `thing`, until its last descriptor and mapping is gone: then `dropped`."""
         self._open()
         path = f"/proc/self/fd/{fd}".encode()
@@ -150,11 +150,12 @@ class Descriptors:
             self._news.register(self._inotify, select.EPOLLIN)
         return self._news
 
-    def _enter(self, fd: int, thing: object, dropped: Callable[[], None]) -> Inode:
+    def _enter(self, fd: int, thing: object, dropped: Callable[[], None] | None) -> Inode:
         stat = os.fstat(fd)
         inode = (stat.st_dev, stat.st_ino)
         self._things[inode] = thing
-        self._dropped[inode] = dropped
+        if dropped is not None:
+            self._dropped[inode] = dropped
         return inode
 
     def _leave(self, inode: Inode) -> None:

@@ -5,11 +5,11 @@ told when files come and go. It reaches handles and events through the `File` of
 """
 
 from collections.abc import Callable, Coroutine, Mapping
-from errno import EACCES, ENODEV
+from errno import EACCES, ENODEV, EOPNOTSUPP
 from types import CoroutineType
 from typing import Any, Protocol, TypeVar
 
-from syncline.kms_model import client
+from syncline.kms_model import client, gem, sw_sync, sync_file_ioctls, syncobj_ioctls
 from syncline.kms_model.file import File
 from syncline.kms_model.gpu.ioctls import Gpu
 from syncline.kms_model.kernel import Kernel
@@ -19,6 +19,7 @@ from syncline.kms_model.quirks import UPSTREAM, Quirks
 from syncline.kms_model.task import Pending, Task
 from syncline.kms_model.trace import TraceEvent
 from syncline.kms_model.uapi import CreateDumb, DeviceError, DropMaster, Request, SetClientCap, SetMaster
+from syncline.kms_model.vgem import Vgem
 
 R = TypeVar("R")
 
@@ -56,7 +57,12 @@ class Device:
         self.unplugged = False
         self.kms = Kms(self.kernel, profile, quirks)
         self.gpu = Gpu(self.kernel, profile, quirks)
-        self._subsystems: tuple[Subsystem, ...] = (client.Masters(), self.kms, self.gpu)
+        self._subsystems: tuple[Subsystem, ...] = (
+            client.Masters(),
+            self.kms,
+            self.gpu,
+            Vgem(self.kernel, profile),
+        )
         self._card_ioctls = self._table()
         self._render_ioctls = {**self._card_ioctls, **dict.fromkeys(self._card_only(), _refuse_render)}
 
@@ -141,7 +147,14 @@ class Device:
         self.files.remove(file)
 
     def _table(self) -> dict[type[Request[Any]], Handler]:
-        table: dict[type[Request[Any]], Handler] = dict(client.IOCTLS)
+        table: dict[type[Request[Any]], Handler] = {}
+        for part in (client.IOCTLS, gem.IOCTLS, sync_file_ioctls.IOCTLS, sw_sync.IOCTLS):
+            table.update(part)
+        for has, part in (
+            (self.profile.syncobj, syncobj_ioctls.BINARY_IOCTLS),
+            (self.profile.syncobj_timeline, syncobj_ioctls.TIMELINE_IOCTLS),
+        ):
+            table.update(part if has else dict.fromkeys(part, _refuse_unsupported))
         for subsystem in self._subsystems:
             table.update(subsystem.ioctls())
         return table
@@ -152,6 +165,10 @@ class Device:
 
 def _refuse_render(_file: File, _request: object) -> None:
     raise DeviceError(EACCES, "not on a render node")
+
+
+def _refuse_unsupported(_file: File, _request: object) -> None:
+    raise DeviceError(EOPNOTSUPP, "the device lacks the capability")
 
 
 def _refuse_unplugged(_file: File, _request: object) -> None:

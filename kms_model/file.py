@@ -73,6 +73,8 @@ class File:
         self.is_master = False
         self.was_master = False
         self.closed = False
+        self.label = ""
+        """Who opened it, for traces."""
         self.calls: set[Pending[Any]] = set()
         self.on_readable: Callable[[], None] | None = None
         """Called when events become readable after there were none."""

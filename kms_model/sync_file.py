@@ -19,11 +19,6 @@ class SyncFile:
         self.user_name = user_name
         self._box: Signalbox | None = None
 
-    @property
-    def name(self) -> str:
-        fence = self.fence
-        return self.user_name or f"{fence.driver}-{fence.timeline}{fence.context}-{fence.seqno}"
-
     def publish(self, descriptors: Descriptors) -> Fd:
         """Its descriptor, to be given away. Once."""
         assert self._box is None, "one descriptor per sync_file; others are dups of it"

@@ -67,6 +67,35 @@ class Completion:
             self._waiters.remove(wake)
 
 
+class Bell:
+    """wake_up_process: may ring many times. A ring that nobody waited for is kept for the next waiter."""
+
+    __slots__ = ("_rung", "_waiter")
+
+    def __init__(self) -> None:
+        self._rung = False
+        self._waiter: Callable[[], None] | None = None
+
+    def ring(self) -> None:
+        waiter, self._waiter = self._waiter, None
+        if waiter is None:
+            self._rung = True
+        else:
+            waiter()
+
+    def add_waiter(self, wake: Callable[[], None]) -> bool:
+        if self._rung:
+            self._rung = False
+            return False
+        assert self._waiter is None, "a bell has one sleeper"
+        self._waiter = wake
+        return True
+
+    def remove_waiter(self, wake: Callable[[], None]) -> None:
+        if self._waiter == wake:
+            self._waiter = None
+
+
 class Sleep:
     """What `kernel.wait` gives: awaiting it is True when the thing is done, False at the deadline."""
 

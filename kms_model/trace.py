@@ -28,6 +28,16 @@ class JobTrace(TraceEvent, frozen=True, tag="job"):
     error: int = 0
 
 
+class CommitTrace(TraceEvent, frozen=True, tag="commit"):
+    """An atomic commit passed the point of no return; `fences` of its planes are still unsignalled."""
+
+    crtc_ids: tuple[int, ...]
+    fb_ids: tuple[int, ...]
+    fences: int
+    nonblock: bool
+    modeset: bool
+
+
 class FlipTrace(TraceEvent, frozen=True, tag="flip"):
     """A CRTC latched a commit at vblank number `sequence`; `t_ns` is the vblank's."""
 

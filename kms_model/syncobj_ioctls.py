@@ -1,0 +1,218 @@
+"""The drm_syncobj ioctls but for the waiting ones: checks in the kernel's order (kernel.md 2.5)."""
+
+import os
+from collections.abc import Callable, Coroutine, Mapping
+from errno import EFAULT, EINVAL
+from typing import Any, Final
+
+from syncline.kms_model import syncobj_eventfd, syncobj_wait
+from syncline.kms_model.chain import ChainNode
+from syncline.kms_model.fence import Fence, Stub
+from syncline.kms_model.file import File
+from syncline.kms_model.merge import merge
+from syncline.kms_model.sync_file import fence_of, publish_fence
+from syncline.kms_model.syncobj import GLOBAL_STUB, Syncobj
+from syncline.kms_model.syncobj_find import (
+    find_array,
+    find_fence,
+    find_fence_waiting,
+    find_syncobj,
+    point_array,
+)
+from syncline.kms_model.trace import Warn
+from syncline.kms_model.uapi import (
+    CreateFlag,
+    DeviceError,
+    Fd,
+    FdReply,
+    HandleFlag,
+    HandleReply,
+    QueryFlag,
+    Request,
+    SyncobjCreate,
+    SyncobjDestroy,
+    SyncobjEventfd,
+    SyncobjFdToHandle,
+    SyncobjHandleToFd,
+    SyncobjQuery,
+    SyncobjQueryReply,
+    SyncobjReset,
+    SyncobjSignal,
+    SyncobjTimelineSignal,
+    SyncobjTimelineWait,
+    SyncobjTransfer,
+    SyncobjWait,
+    WaitFlag,
+)
+
+_CREATE_FLAGS: Final = int(CreateFlag.SIGNALED)
+_SYNC_FILE: Final = int(HandleFlag.SYNC_FILE)
+_TIMELINE: Final = int(HandleFlag.TIMELINE)
+_LAST_SUBMITTED: Final = int(QueryFlag.LAST_SUBMITTED)
+_FOR_SUBMIT: Final = int(WaitFlag.FOR_SUBMIT)
+
+
+def create(file: File, request: SyncobjCreate) -> HandleReply:
+    """EINVAL: unknown flag."""
+    if request.flags & ~_CREATE_FLAGS:
+        raise DeviceError(EINVAL, "unknown flag")
+    signalled = Stub(file.kernel.now_ns) if request.flags else None
+    return HandleReply(file.syncobjs.add(Syncobj(signalled)))
+
+
+def destroy(file: File, request: SyncobjDestroy) -> None:
+    """EINVAL: pad, or unknown handle (H9: not ENOENT)."""
+    if request.pad or file.syncobjs.remove(request.handle) is None:
+        raise DeviceError(EINVAL, "pad, or no such syncobj")
+
+
+def handle_to_fd(file: File, request: SyncobjHandleToFd) -> FdReply:
+    """EINVAL: pad, flags, point, unknown handle (H9) or no fence. ENOENT: unknown handle with SYNC_FILE."""
+    point = _checked_point(file, request.flags, request.pad, request.point)
+    if request.flags & _SYNC_FILE:
+        fence = find_fence(file, request.handle, point)
+        return FdReply(publish_fence(file.kernel.descriptors, fence))
+    syncobj = file.syncobjs.get(request.handle)
+    if syncobj is None:
+        raise DeviceError(EINVAL, "no such syncobj")
+    fd = os.memfd_create("syncobj", os.MFD_CLOEXEC)
+    file.kernel.descriptors.publish_file(fd, syncobj)
+    return FdReply(Fd(fd))
+
+
+def fd_to_handle(file: File, request: SyncobjFdToHandle) -> HandleReply:
+    """EINVAL: pad, flags, point or descriptor, which comes before ENOENT: unknown handle with SYNC_FILE."""
+    point = _checked_point(file, request.flags, request.pad, request.point)
+    descriptors = file.kernel.descriptors
+    if request.flags & _SYNC_FILE:
+        fence = fence_of(descriptors, request.fd)
+        if fence is None:
+            raise DeviceError(EINVAL, "not a sync_file")
+        syncobj = find_syncobj(file, request.handle)
+        _import_fence(file, syncobj, fence, point)
+        return HandleReply(request.handle)
+    found = descriptors.find(request.fd, Syncobj)
+    if found is None:
+        raise DeviceError(EINVAL, "not a syncobj")
+    return HandleReply(file.syncobjs.add(found))
+
+
+def _checked_point(file: File, flags: int, pad: int, point: int | None) -> int:
+    """The timeline point meant, 0 for none. 6.12 knows neither the flag nor the field."""
+    known = _SYNC_FILE | _TIMELINE if file.profile.point_sync_files else _SYNC_FILE
+    if pad or flags & ~known:
+        raise DeviceError(EINVAL, "pad or unknown flag")
+    if point is None or not file.profile.point_sync_files:
+        return 0
+    if point and not flags & _SYNC_FILE:
+        raise DeviceError(EINVAL, "a point without a sync_file")
+    return point if flags & _TIMELINE else 0
+
+
+def _import_fence(file: File, syncobj: Syncobj, fence: Fence, point: int) -> None:
+    if not point:
+        syncobj.replace(fence)
+        return
+    if isinstance(fence, ChainNode):
+        if file.quirks.chain_in_chain:
+            file.kernel.report(
+                Warn(file.kernel.now_ns, "H1", "a chain inside a chain (dma_fence_chain_init)")
+            )
+        else:
+            fence = merge(file.kernel, [fence])
+    syncobj.add_point(file.kernel, fence, point)
+
+
+def transfer(file: File, request: SyncobjTransfer) -> Coroutine[Any, Any, None] | None:
+    """ENOENT: handles, dst first. EINVAL: pad, flags, or nothing there yet; with FOR_SUBMIT ETIME after 5 s."""
+    if request.pad:
+        raise DeviceError(EINVAL, "pad")
+    target = find_syncobj(file, request.dst_handle)
+    source = find_syncobj(file, request.src_handle)
+    if request.flags & ~_FOR_SUBMIT:
+        raise DeviceError(EINVAL, "unknown flag")
+    fence = source.find(request.src_point)
+    if fence is not None:
+        _put(file, target, request.dst_point, fence)
+        return None
+    if not request.flags:
+        raise DeviceError(EINVAL, "nothing submitted there")
+    return _transfer_later(file, request, target)
+
+
+async def _transfer_later(file: File, request: SyncobjTransfer, target: Syncobj) -> None:
+    fence = await find_fence_waiting(file, request.src_handle, request.src_point)
+    _put(file, target, request.dst_point, fence)
+
+
+def _put(file: File, target: Syncobj, point: int, fence: Fence) -> None:
+    """A point gets the flattened fence; point 0 gets it as it is, a chain node too (H7)."""
+    if point:
+        target.add_point(file.kernel, merge(file.kernel, [fence]), point)
+    else:
+        target.replace(fence)
+
+
+def reset(file: File, request: SyncobjReset) -> None:
+    """EINVAL: pad, count 0. ENOENT: one unknown handle, nothing changes."""
+    for syncobj in _checked_array(file, request):
+        syncobj.replace(None)
+
+
+def signal(file: File, request: SyncobjSignal) -> None:
+    """EINVAL: pad, count 0. ENOENT: one unknown handle, nothing changes. A timeline loses its points."""
+    for syncobj in _checked_array(file, request):
+        syncobj.replace(Stub(file.kernel.now_ns))
+
+
+def _checked_array(file: File, request: SyncobjReset | SyncobjSignal) -> list[Syncobj]:
+    if request.pad or _is_empty(request):
+        raise DeviceError(EINVAL, "pad or no handles")
+    return find_array(file, request.handles, request.count)
+
+
+def _is_empty(request: SyncobjReset | SyncobjSignal | SyncobjTimelineSignal | SyncobjQuery) -> bool:
+    return (len(request.handles) if request.count is None else request.count) == 0
+
+
+def timeline_signal(file: File, request: SyncobjTimelineSignal) -> None:
+    """EINVAL: flags, count 0. ENOENT: one unknown handle, nothing changes. EFAULT: points too short."""
+    if request.flags or _is_empty(request):
+        raise DeviceError(EINVAL, "flags or no handles")
+    syncobjs = find_array(file, request.handles, request.count)
+    points = point_array(request.points, len(syncobjs))
+    for syncobj, point in zip(syncobjs, points, strict=False):
+        syncobj.add_point(file.kernel, GLOBAL_STUB, point)
+
+
+def query(file: File, request: SyncobjQuery) -> SyncobjQueryReply:
+    """EINVAL: flags, count 0. ENOENT: unknown handle. EFAULT: NULL points."""
+    if request.flags & ~_LAST_SUBMITTED or _is_empty(request):
+        raise DeviceError(EINVAL, "unknown flag or no handles")
+    syncobjs = find_array(file, request.handles, request.count)
+    if request.null_points:
+        raise DeviceError(EFAULT, "NULL points")
+    if request.flags:
+        return SyncobjQueryReply(tuple(syncobj.last_submitted() for syncobj in syncobjs))
+    return SyncobjQueryReply(tuple(syncobj.query() for syncobj in syncobjs))
+
+
+BINARY_IOCTLS: Final[Mapping[type[Request[Any]], Callable[[File, Any], Any]]] = {
+    SyncobjCreate: create,
+    SyncobjDestroy: destroy,
+    SyncobjHandleToFd: handle_to_fd,
+    SyncobjFdToHandle: fd_to_handle,
+    SyncobjWait: syncobj_wait.wait,
+    SyncobjReset: reset,
+    SyncobjSignal: signal,
+}
+"""Without DRM_CAP_SYNCOBJ these are EOPNOTSUPP."""
+
+TIMELINE_IOCTLS: Final[Mapping[type[Request[Any]], Callable[[File, Any], Any]]] = {
+    SyncobjTransfer: transfer,
+    SyncobjTimelineWait: syncobj_wait.timeline_wait,
+    SyncobjEventfd: syncobj_eventfd.eventfd,
+    SyncobjTimelineSignal: timeline_signal,
+    SyncobjQuery: query,
+}
+"""Without DRM_CAP_SYNCOBJ_TIMELINE these are EOPNOTSUPP."""
