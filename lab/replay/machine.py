@@ -32,14 +32,19 @@ class OpenFile:
     def __init__(self, device: Device, node: Node) -> None:
         self.device = device
         self.file = device.open(node)
-        self.readable = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
-        self.file.on_readable = lambda: os.eventfd_write(self.readable, 1)
+        self.readable, self._bell = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+        self.file.on_readable = lambda: os.write(self._bell, b"\1")
 
     def read_events(self) -> list[uapi.Event]:
         events = self.file.read_events()
         if events and not self.file.has_events:
-            os.eventfd_read(self.readable)
+            os.read(self.readable, 1)
         return events
+
+    def close(self) -> None:
+        """Our end; `readable` is the process's to close."""
+        self.file.on_readable = None
+        os.close(self._bell)
 
 
 class Machine:
@@ -50,6 +55,7 @@ class Machine:
         self.warnings: list[str] = []
         self.kernel = Kernel(now_ns=now_ns, trace=self._note)
         self._devices: dict[str, Device] = {}
+        self._open_files: list[OpenFile] = []
         self._anywhere: OpenFile | None = None
 
     def open(self, name: str, node: Node) -> OpenFile | None:
@@ -57,7 +63,9 @@ class Machine:
         device = self._device(name)
         if device is None or node not in device.profile.nodes:
             return None
-        return OpenFile(device, node)
+        file = OpenFile(device, node)
+        self._open_files.append(file)
+        return file
 
     def call(self, file: OpenFile | None, request: uapi.Request[R]) -> Pending[R]:
         """An ioctl; without a file, one on a sync_file, timeline or dma-buf that the request names."""
@@ -66,6 +74,8 @@ class Machine:
 
     def release(self, file: OpenFile) -> Pending[None]:
         """The last close(2) of an open file."""
+        self._open_files.remove(file)
+        file.close()
         return file.device.close(file.file, self.kernel.now_ns)
 
     def settle(self) -> None:
@@ -80,6 +90,11 @@ class Machine:
         self.kernel.advance(now_ns)
 
     def close(self) -> None:
+        """Power off."""
+        for file in self._open_files:
+            file.close()
+        if self._anywhere is not None:
+            os.close(self._anywhere.readable)
         self.kernel.descriptors.close()
 
     def _device(self, name: str) -> Device | None:
