@@ -12,6 +12,7 @@ import os
 import select
 import struct
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Final, TypeVar
 
 from syncline.kms_model.uapi import Fd
@@ -63,7 +64,8 @@ class Signalbox:
 
     def signal(self) -> None:
         if self._fd >= 0:
-            os.write(self._fd, b"\1")
+            with suppress(BrokenPipeError):  # closed outside just now; `collect` will hear of it
+                os.write(self._fd, b"\1")
 
     def fileno(self) -> int:
         return self._fd

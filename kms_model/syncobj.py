@@ -74,5 +74,5 @@ class Syncobj:
             self._watchers = [watcher for watcher in self._watchers if not watcher.changed(self)]
 
 
-GLOBAL_STUB = Stub(0)
-"""dma_fence_get_stub: always signalled."""
+GLOBAL_STUB: Final = Stub(1)
+"""dma_fence_get_stub: signalled since boot."""
