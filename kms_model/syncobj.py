@@ -1,6 +1,6 @@
 """drm_syncobj: a box for one fence that can be replaced, or for the head of a timeline (kernel.md 2.5-2.7)."""
 
-from typing import Protocol
+from typing import Final, Protocol
 
 from syncline.kms_model.chain import ChainNode, collect, find_seqno, nodes
 from syncline.kms_model.fence import Clock, Fence, Stub
