@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from syncline.protocol import schema
 from syncline.protocol.dispatch import Particulars
 from syncline.protocol.errors import Misuse
-from syncline.protocol.fd import ReceivedFd
+from syncline.protocol.fd import ReceivedFd, close_all
 from syncline.protocol.object import NewId, Object
-from syncline.protocol.schema import Argument, Kind
+from syncline.protocol.schema import Argument, Kind, Message
 from syncline.protocol.table import Table
 from syncline.protocol.wire import Malformed, Value
 
@@ -60,6 +60,29 @@ def _claimed(value: object, argument: Argument, receiver: Object, table: Table) 
         version = min(receiver.version, schema.interface(interface).version)
     table.claim(id)
     return NewId(receiver.connection, id=id, interface=interface, version=version)
+
+
+def discarded(
+    message: Message, values: Sequence[Value], *, table: Table, fds: deque[int]
+) -> tuple[object, ...]:
+    """Bare numbers, for the record: descriptors are closed, and what would be made is born a zombie.
+
+    Raises Malformed on an id that may not be new, or too few descriptors.
+    """
+    arguments: list[object] = list(values)
+    for at, argument in enumerate(message.arguments):
+        if argument.kind is Kind.FD:
+            if not fds:
+                raise Malformed("a descriptor expected, none came")
+            fd = fds.popleft()
+            close_all([fd])
+            arguments.insert(at, fd)
+        elif argument.kind is Kind.NEW_ID and argument.interface is not None:
+            id = arguments[at]
+            assert isinstance(id, int), "only an open new_id is more than a number"
+            table.claim(id)
+            table.end(id, argument.interface)
+    return tuple(arguments)
 
 
 def departing(

@@ -18,7 +18,7 @@ from syncline.protocol.errors import Misuse, ProtocolError
 from syncline.protocol.fd import ReceivedFd, close_all, duplicate_all
 from syncline.protocol.object import NewId, Object
 from syncline.protocol.outbox import Outbox, Packet
-from syncline.protocol.schema import Kind, Message
+from syncline.protocol.schema import Message
 from syncline.protocol.table import DISPLAY_ID, SERVER_ID_START, Table
 from syncline.protocol.trace import Observer, Said
 from syncline.protocol.wire import Malformed, Wire
@@ -152,14 +152,16 @@ class Connection:
         events = schema.interface(interface_name).events
         if opcode >= len(events):
             raise _invalid_method(f"invalid method {opcode}, object {interface_name}#{object_id}")
-        message = events[opcode]
-        close_all(self._fds.popleft() for each in message.arguments if each.kind is Kind.FD and self._fds)
-        new = message.new_id()
-        if new is not None and new.interface is not None:  # what it makes is born a zombie
-            id = self._wire.decoder(message)(body)[_place_in_body(message)]
-            assert isinstance(id, int)
-            self._table.claim(id)
-            self._table.end(id, new.interface)
+        self._discard(object_id, events[opcode], body)
+
+    def _discard(self, object_id: int, message: Message, body: bytes) -> None:
+        try:
+            values = self._wire.decoder(message)(body)
+            arguments = argument_list.discarded(message, values, table=self._table, fds=self._fds)
+        except self._wire.refusals as why:
+            raise _invalid_method(f"invalid arguments for {message}: {why}") from why
+        if self._observer is not None:
+            self._observer(Said(self.name, object_id, message, arguments, incoming=True, discarded=True))
 
     def _check_limits(self) -> None:
         if len(self._fds) > self._limits.queued_fds:
@@ -281,7 +283,7 @@ class Connection:
 
     def _observe(self, obj: Object, message: Message, arguments: Sequence[object], *, incoming: bool) -> None:
         if self._observer is not None:
-            self._observer(Said(self.name, incoming, obj.id, message, tuple(arguments)))
+            self._observer(Said(self.name, obj.id, message, tuple(arguments), incoming=incoming))
 
 
 def _display_error(code: WlDisplay.Error, text: str) -> ProtocolError:
@@ -294,9 +296,3 @@ def _invalid_method(text: str) -> ProtocolError:
 
 def _invalid_arguments(obj: Object, message: Message, why: Exception) -> ProtocolError:
     return _invalid_method(f"invalid arguments for {obj!r}.{message.name}: {why}")
-
-
-def _place_in_body(message: Message) -> int:
-    """Where the new_id stands among a message's values, which leave descriptors out."""
-    kinds = [each.kind for each in message.arguments if each.kind is not Kind.FD]
-    return kinds.index(Kind.NEW_ID)

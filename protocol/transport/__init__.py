@@ -1,13 +1,22 @@
 """Edges: how bytes and descriptors travel.
 
-listener = listen(loop, runtime_dir / "wayland-7", on_client)   # on_client(transport: UnixTransport)
-transport = connect(loop, path)                                 # a client's end
-ours, theirs = pair(loop)                                       # both, in memory
-link = Link(loop, connection, transport, on_closed)             # and the connection runs
+listener = listen(loop, folder / "wayland-7", on_client)    # unix.py: on_client(transport)
+transport = connect(loop, folder / "wayland-7")             # a client's end
+ours, theirs = pair(loop)                                   # memory.py: both ends, no socket
+link = Link(loop, connection, transport, on_closed)         # link.py: and the connection runs
 """
 
 from collections.abc import Callable, Sequence
-from typing import Protocol
+from typing import Final, Protocol
+
+PENDING_BYTES: Final = 1 << 18  # what one peer may leave unread with us, beyond what the kernel holds
+PENDING_FDS: Final = 128  # the same for descriptors, of which a process has few
+
+OnData = Callable[[bytes, list[int]], None]
+"""Bytes and the descriptors that came with them, now the receiver's."""
+
+OnClosed = Callable[[str], None]
+"""Why it ended, in a few words."""
 
 
 class Loop(Protocol):
@@ -27,12 +36,15 @@ class Loop(Protocol):
 class Transport(Protocol):
     """A stream of bytes with descriptors riding on it."""
 
-    def start(self, on_data: Callable[[bytes, list[int]], None], on_closed: Callable[[str], None]) -> None:
-        """Begin reading. `on_closed(reason)` is called once, never from inside `write` or `close`."""
+    def start(self, on_data: OnData, on_closed: OnClosed) -> None:
+        """Begin reading. `on_closed` is called at most once, never from inside `write`, and not after `close`."""
         ...
 
     def write(self, packets: Sequence[tuple[bytes, list[int]]]) -> None:
-        """Send, or keep what the peer does not take. Closes the descriptors once they are sent."""
+        """Send, or keep for later what the peer does not take. The descriptors are ours from here on.
+
+        A peer that leaves more than PENDING_BYTES or PENDING_FDS with us is hung up on.
+        """
         ...
 
     def close(self) -> None:
