@@ -177,13 +177,12 @@ class Connection:
             return
         entry = sender.outgoing.get(message)
         if entry is None or not sender.alive:
-            raise Misuse(f"{sender!r} {'cannot say' if sender.alive else 'has ended, and says'} {message}")
+            life = f"at version {sender.version}" if sender.alive else "which has ended"
+            raise Misuse(f"{sender!r}, {life}, cannot say {message}")
         encode, particulars, is_plain = entry
         if is_plain and self._observer is None:
             self._outbox.put(encode(sender.id, arguments), [])
             return
-        if particulars.message.since > sender.version:
-            raise Misuse(f"{message} is since {particulars.message.since}, {sender!r} is {sender.version}")
         values, lent = argument_list.departing(sender, particulars, arguments)
         data = encode(sender.id, values)
         self._outbox.put(data, duplicate_all(lent))
@@ -221,7 +220,7 @@ class Connection:
     def register(self, obj: Object) -> None:
         """An object was made of its NewId."""
         obj.incoming = dispatch.incoming(type(obj), obj.version, type(self._wire))  # type: ignore[arg-type]  # classes do hash
-        obj.outgoing = dispatch.outgoing(type(obj), type(self._wire))  # type: ignore[arg-type]  # classes do hash
+        obj.outgoing = dispatch.outgoing(type(obj), obj.version, type(self._wire))  # type: ignore[arg-type]  # classes do hash
         self._table.objects[obj.id] = obj
 
     def retire(self, obj: Object) -> None:

@@ -41,7 +41,7 @@ Outgoing: TypeAlias = tuple[Encoder, Particulars, bool]
 
 @cache
 def incoming(kind: type[Object], version: int, wire: type[Wire]) -> Sequence[Incoming]:
-    """By opcode, up to the last message that this version has; see `is_too_new` for gaps."""
+    """By opcode, of every version: what is too new is known, and refused by name."""
     if version > kind.up_to:
         raise Misuse(f"{kind.__name__} implements {kind.interface} up to {kind.up_to}, not {version}")
     rows = []
@@ -58,13 +58,14 @@ def incoming(kind: type[Object], version: int, wire: type[Wire]) -> Sequence[Inc
 
 
 @cache
-def outgoing(kind: type[Object], wire: type[Wire]) -> Mapping[str, Outgoing]:
-    """By name, of every version: the sender's is compared when the message is sent."""
+def outgoing(kind: type[Object], version: int, wire: type[Wire]) -> Mapping[str, Outgoing]:
+    """By name, what an object of this version may say."""
     table = {}
     for message in _said(kind):
-        particulars = Particulars(message)
-        is_plain = not particulars.places and not message.ends_object and message.since == 1
-        table[message.name] = (wire.encoder(message), particulars, is_plain)
+        if message.since <= version:
+            particulars = Particulars(message)
+            is_plain = not particulars.places and not message.ends_object
+            table[message.name] = (wire.encoder(message), particulars, is_plain)
     return table
 
 

@@ -17,6 +17,11 @@ class WlDisplay:
         IMPLEMENTATION = 3
 
 
+class WlFixes:
+    class Error(IntEnum):
+        INVALID_ACK_REMOVE = 0
+
+
 class WlShm:
     class Error(IntEnum):
         INVALID_FORMAT = 0

@@ -58,6 +58,14 @@ def open_fds() -> set[str]:
     return {str(link.readlink()) for link in Path("/proc/self/fd").iterdir() if link.exists()}
 
 
+def identity(fd: int) -> str:
+    return str(Path(f"/proc/self/fd/{fd}").readlink())
+
+
+def files_in(folder: Path) -> list[Path]:
+    return list(folder.iterdir())
+
+
 def pipe_of(text: bytes) -> int:
     reader, writer = os.pipe()
     os.write(writer, text)
@@ -126,7 +134,7 @@ async def test_descriptors_left_unread_are_bounded_and_closed(ends: Ends) -> Non
     ours, theirs = ends()
     ear = Ear(ours)
     readers = [pipe_of(b"") for _ in range(PENDING_FDS + 1)]
-    identities = {str(Path(f"/proc/self/fd/{each}").readlink()) for each in readers}
+    identities = {identity(each) for each in readers}
     stuffing = (bytes(4096), list[int]())
 
     ours.write([stuffing] * (PENDING_BYTES // 4096) + [(b"fd", [each]) for each in readers])
@@ -177,7 +185,7 @@ async def test_a_socket_is_found_by_its_path_and_gone_when_closed(tmp_path: Path
 
     for each in (client, server, listener):
         each.close()
-    assert os.listdir(tmp_path) == []
+    assert files_in(tmp_path) == []
 
 
 async def test_two_listeners_cannot_have_one_name(tmp_path: Path) -> None:
@@ -209,7 +217,7 @@ async def test_a_path_that_cannot_be_bound_leaves_no_lock_behind(tmp_path: Path)
     with pytest.raises(OSError, match="too long"):
         listen(asyncio.get_running_loop(), tmp_path / ("w" * 120), lambda _: None)
 
-    assert os.listdir(tmp_path) == []
+    assert files_in(tmp_path) == []
 
 
 @pytest.mark.parametrize(
