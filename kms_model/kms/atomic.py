@@ -1,0 +1,120 @@
+"""The MODE_ATOMIC ioctl: argument checks, and the parse that is replayed after a back-off (kernel.md 3.1)."""
+
+from errno import EACCES, EINVAL, EOPNOTSUPP
+from typing import Final
+
+from syncline.kms_model.file import File
+from syncline.kms_model.kms.check import check
+from syncline.kms_model.kms.commit import commit
+from syncline.kms_model.kms.display import Display
+from syncline.kms_model.kms.lock import AcquireContext, Deadlock
+from syncline.kms_model.kms.parse import Parser
+from syncline.kms_model.kms.signalling import Signalling
+from syncline.kms_model.kms.state import AtomicState
+from syncline.kms_model.task import ERESTARTSYS, Interrupted
+from syncline.kms_model.uapi import AtomicFlag, AtomicReply, ClientCap, DeviceError, ModeAtomic
+
+_KNOWN_FLAGS: Final = (
+    AtomicFlag.PAGE_FLIP_EVENT
+    | AtomicFlag.PAGE_FLIP_ASYNC
+    | AtomicFlag.TEST_ONLY
+    | AtomicFlag.NONBLOCK
+    | AtomicFlag.ALLOW_MODESET
+)
+
+
+def check_permission(file: File, *, master: bool) -> None:
+    """EACCES on render nodes and, for calls that change the screen, without mastership; then EOPNOTSUPP."""
+    if file.node == "render" or (master and not file.is_master):
+        raise DeviceError(EACCES, "mode setting is for the DRM master")
+    if not file.profile.crtcs:
+        raise DeviceError(EOPNOTSUPP, "no mode setting")
+
+
+def check_arguments(file: File, request: ModeAtomic) -> None:
+    check_permission(file, master=True)
+    flags = request.flags
+    if not file.has_cap(ClientCap.ATOMIC):
+        raise DeviceError(EINVAL, "the client did not set the ATOMIC capability")
+    if flags & ~_KNOWN_FLAGS:
+        raise DeviceError(EINVAL, "unknown flags")
+    if request.reserved:
+        raise DeviceError(EINVAL, "reserved is not zero")
+    if flags & AtomicFlag.PAGE_FLIP_ASYNC and not file.profile.async_flips:
+        raise DeviceError(EINVAL, "no asynchronous flips")
+    if flags & AtomicFlag.TEST_ONLY and flags & AtomicFlag.PAGE_FLIP_EVENT:
+        raise DeviceError(EINVAL, "a test sends no event")
+
+
+async def atomic(display: Display, file: File, request: ModeAtomic) -> AtomicReply:
+    """Sleeps for locks, and as a blocking commit does. A failure says which pointers got their -1."""
+    check_arguments(file, request)
+    context = display.acquire_context(interruptible=True)
+    state = display.begin_state(context, allow_modeset=bool(request.flags & AtomicFlag.ALLOW_MODESET))
+    call = _Call(display, file, request, context, state)
+    try:
+        return await call.run()
+    except Interrupted:
+        call.give_up()
+        raise DeviceError(ERESTARTSYS, "interrupted by a signal", call.minus_ones()) from None
+    except DeviceError as error:
+        call.give_up()
+        raise DeviceError(error.errno, error.why, call.minus_ones()) from None
+    finally:
+        context.release()
+
+
+class _Call:
+    def __init__(
+        self, display: Display, file: File, request: ModeAtomic, context: AcquireContext, state: AtomicState
+    ) -> None:
+        self._display = display
+        self._file = file
+        self._request = request
+        self._context = context
+        self._state = state
+        self._parser = self._new_parser()
+        self._signalling = Signalling(display, state)
+        self._written: list[int] = []
+
+    async def run(self) -> AtomicReply:
+        while True:
+            try:
+                await self._attempt()
+            except Deadlock as deadlock:
+                self._signalling.cancel()
+                self._written += self._parser.written
+                self._state.clear()
+                self._parser = self._new_parser()
+                self._signalling = Signalling(self._display, self._state)
+                await self._context.back_off(deadlock.contended)
+            else:
+                return self._signalling.install(self._parser.written)
+
+    async def _attempt(self) -> None:
+        flags = self._request.flags
+        for object_id, prop_id, value in self._request.props:
+            await self._parser.set(object_id, prop_id, value)
+        if flags & AtomicFlag.TEST_ONLY:
+            await check(self._display, self._state)
+            self._display.states.remove(self._state)
+            return
+        for crtc_state in self._state.crtcs.values():
+            crtc_state.async_flip = bool(flags & AtomicFlag.PAGE_FLIP_ASYNC)
+        want_event = bool(flags & AtomicFlag.PAGE_FLIP_EVENT)
+        self._signalling.prepare(self._file, want_event=want_event, user_data=self._request.user_data)
+        await check(self._display, self._state)
+        await commit(self._display, self._state, nonblock=bool(flags & AtomicFlag.NONBLOCK))
+
+    def give_up(self) -> None:
+        self._signalling.cancel()
+        if self._state in self._display.states:
+            self._display.states.remove(self._state)
+
+    def minus_ones(self) -> tuple[tuple[int, int], ...]:
+        written = dict.fromkeys((*self._written, *self._parser.written))
+        return tuple((pointer, -1) for pointer in written)
+
+    def _new_parser(self) -> Parser:
+        async_flip = bool(self._request.flags & AtomicFlag.PAGE_FLIP_ASYNC)
+        return Parser(self._display, self._state, async_flip=async_flip)

@@ -1,0 +1,138 @@
+"""Steps 4 to 7 of a commit: who must wait for whom before the new state is swapped in (kernel.md 3.3).
+
+Up to the swap everything can still be undone, and sleeps end on a signal. All of it happens with the
+commit's modeset locks held: that is why a blocking commit with a late fence stalls everybody else who
+touches its objects, and why a NONBLOCK one, which leaves its waiting to a worker, stalls nobody.
+"""
+
+from errno import EBUSY
+from typing import Final
+
+from syncline.kms_model.chain import ChainNode
+from syncline.kms_model.kms.display import Display
+from syncline.kms_model.kms.event import FlipEvent
+from syncline.kms_model.kms.objects import Crtc, CrtcCommit, PlaneState
+from syncline.kms_model.kms.state import AtomicState
+from syncline.kms_model.kms.tail import Tail
+from syncline.kms_model.kms.waiting import wait_for_fences
+from syncline.kms_model.resv import Usage
+from syncline.kms_model.trace import CommitTrace
+from syncline.kms_model.uapi import DeviceError
+
+THROTTLE_NS: Final = 10_000_000_000
+
+
+async def commit(display: Display, state: AtomicState, *, nonblock: bool) -> None:
+    """Carry out a checked state. EBUSY, or Interrupted, with nothing changed.
+
+    NONBLOCK returns with the tail still to come in a worker; otherwise the tail has been run.
+    """
+    await _set_up(display, state, nonblock=nonblock)
+    for plane_state in state.planes.values():
+        _prepare(display, plane_state)
+    # A commit with user fences would be parked here, before any lock is needed again and before its
+    # fences are published: PENDING_USER comes between the preparation and the swap (kernel.md 6.6).
+    if not nonblock:
+        await wait_for_fences(display, state, before_swap=True)
+    await _swap(display, state)
+    _report(display, state, nonblock=nonblock)
+    tail = Tail(display, state)
+    if nonblock:
+        display.kernel.spawn(tail.run())
+    else:
+        await tail.run()
+
+
+async def _set_up(display: Display, state: AtomicState, *, nonblock: bool) -> None:
+    """drm_atomic_helper_setup_commit: the EBUSY rule, the throttle, and the completions of this commit."""
+    for crtc, new in state.crtcs.items():
+        new.commit = CrtcCommit()
+        await _stall(display, crtc, nonblock=nonblock)
+        if not new.active and not state.old_crtcs[crtc].active:
+            new.commit.flip_done.complete()
+            continue
+        if new.event is None:
+            new.event = FlipEvent()
+        new.event.flip_done = new.commit.flip_done
+        state.crtc_commits[crtc] = new.commit
+    for connector, new_connector in state.connectors.items():
+        old_connector = state.old_connectors[connector]
+        _refuse_if_ahead(old_connector.commit, nonblock=nonblock)
+        new_connector.commit = _commit_of(state, new_connector.crtc or old_connector.crtc)
+    for plane, new_plane in state.planes.items():
+        old_plane = state.old_planes[plane]
+        _refuse_if_ahead(old_plane.commit, nonblock=nonblock)
+        new_plane.commit = _commit_of(state, new_plane.crtc or old_plane.crtc)
+
+
+async def _stall(display: Display, crtc: Crtc, *, nonblock: bool) -> None:
+    """At most one commit in flight and one in cleanup per CRTC; triple buffering never gets here."""
+    commits = crtc.commits
+    if commits:
+        _refuse_if_ahead(commits[0], nonblock=nonblock)
+    if len(commits) > 1:
+        deadline_ns = display.kernel.now_ns + THROTTLE_NS
+        if not await display.kernel.wait(commits[1].cleanup_done, deadline_ns=deadline_ns):
+            display.warn("cleanup_done", f"CRTC {crtc.id}: cleanup_done timed out")
+
+
+def _refuse_if_ahead(previous: CrtcCommit | None, *, nonblock: bool) -> None:
+    if nonblock and previous is not None and not previous.flip_done.done:
+        raise DeviceError(EBUSY, "the commit before has not reached the screen")
+
+
+def _commit_of(state: AtomicState, crtc: Crtc | None) -> CrtcCommit:
+    """crtc_or_fake_commit."""
+    if crtc is not None:
+        of_crtc = state.crtcs[crtc].commit
+        assert of_crtc is not None, "CRTCs are set up first"
+        return of_crtc
+    if state.fake_commit is None:
+        state.fake_commit = CrtcCommit()
+    return state.fake_commit
+
+
+def _prepare(display: Display, plane: PlaneState) -> None:
+    """prepare_fb: an explicit fence replaces the implicit ones, except for moves of the memory itself."""
+    if plane.fb is None or not display.profile.implicit_fences:
+        return
+    usage = Usage.WRITE if plane.fence is None else Usage.KERNEL
+    implicit = plane.fb.gem.resv.singleton(display.kernel, usage)
+    if implicit is None:
+        return
+    plane.fence = implicit if plane.fence is None else ChainNode(display.kernel, plane.fence, implicit, 1)
+
+
+async def _swap(display: Display, state: AtomicState) -> None:
+    """drm_atomic_helper_swap_state. Interruptible until the hardware has taken what was committed before."""
+    before = [
+        old.commit
+        for table in (state.old_crtcs, state.old_connectors, state.old_planes)
+        for old in table.values()
+    ]
+    for previous in before:
+        if previous is not None:
+            await display.kernel.wait(previous.hw_done)
+    for connector, new_connector in state.connectors.items():
+        connector.state = new_connector
+    for crtc, new_crtc in state.crtcs.items():
+        crtc.state = new_crtc
+        if crtc in state.crtc_commits:
+            crtc.commits.insert(0, state.crtc_commits[crtc])
+    for plane, new_plane in state.planes.items():
+        plane.state = new_plane
+
+
+def _report(display: Display, state: AtomicState, *, nonblock: bool) -> None:
+    display.kernel.report(
+        CommitTrace(
+            display.kernel.now_ns,
+            crtc_ids=tuple(crtc.id for crtc in state.crtcs),
+            fb_ids=tuple(plane.fb.id for plane in state.planes.values() if plane.fb is not None),
+            fences=sum(
+                plane.fence is not None and not plane.fence.signalled for plane in state.planes.values()
+            ),
+            nonblock=nonblock,
+            modeset=any(crtc.needs_modeset for crtc in state.crtcs.values()),
+        )
+    )

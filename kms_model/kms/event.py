@@ -1,0 +1,45 @@
+"""What a CRTC owes at its next flip or vblank: a completion, a fence, an event, in this order."""
+
+from syncline.kms_model.fence import Fence
+from syncline.kms_model.file import File
+from syncline.kms_model.task import Completion
+from syncline.kms_model.uapi import FlipComplete
+
+
+class FlipEvent:
+    """drm_pending_vblank_event of a commit. All three debts are optional, `send` pays them once.
+
+    flip_done first, then the out-fence with the time of the vblank, then the event with the same time:
+    user space may watch the order (kernel.md 3.3, step I).
+    """
+
+    __slots__ = ("_file", "fence", "flip_done", "user_data")
+
+    def __init__(self, user_data: int = 0) -> None:
+        self.user_data = user_data
+        self.flip_done: Completion | None = None
+        self.fence: Fence | None = None
+        self._file: File | None = None
+
+    def reserve(self, file: File) -> None:
+        """Take event space in `file`, which will be told. ENOMEM when it is full."""
+        file.reserve_event()
+        self._file = file
+
+    def cancel(self) -> None:
+        """The commit failed: nobody is told and the space is free again."""
+        file, self._file = self._file, None
+        if file is not None:
+            file.cancel_event()
+
+    def send(self, *, crtc_id: int, sequence: int, time_ns: int, now_ns: int) -> None:
+        """A `time_ns` of 0 (no vblank ever) is no timestamp for a fence: it takes `now_ns`."""
+        if self.flip_done is not None:
+            self.flip_done.complete()
+        if self.fence is not None:
+            self.fence.signal(time_ns or now_ns)
+        if self._file is not None:
+            self._file.send_event(
+                FlipComplete(user_data=self.user_data, crtc_id=crtc_id, sequence=sequence, time_ns=time_ns)
+            )
+            self._file = None

@@ -1,0 +1,251 @@
+"""Mode objects and their software state: what was last committed, not what is on the screen.
+
+A state is copied for every commit and swapped in whole. What the display shows is `Crtc.showing`.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+from syncline.kms_model.buffer import GemObject
+from syncline.kms_model.fence import Fence
+from syncline.kms_model.kernel import Kernel
+from syncline.kms_model.kms.event import FlipEvent
+from syncline.kms_model.kms.lock import ModesetLock
+from syncline.kms_model.kms.mode import Output
+from syncline.kms_model.kms.property import Property
+from syncline.kms_model.kms.vblank import Vblank
+from syncline.kms_model.kms.view import Scanout
+from syncline.kms_model.task import Completion
+from syncline.kms_model.uapi import ModeInfo, ObjectType, PlaneType
+
+Clip = tuple[int, int, int, int]
+"""A damage clip: x1, y1, x2, y2 in framebuffer pixels, the last ones outside."""
+
+NUMBERS: Final = ("SRC_X", "SRC_Y", "SRC_W", "SRC_H", "CRTC_X", "CRTC_Y", "CRTC_W", "CRTC_H")
+
+
+class ModeObject:
+    """Anything with an id. `properties` by id: an empty table means it has none (-ENOENT in a commit)."""
+
+    type: ObjectType
+
+    def __init__(self, id: int, properties: tuple[Property, ...] = ()) -> None:
+        self.id = id
+        self.properties: Mapping[int, Property] = {each.id: each for each in properties}
+
+
+class Framebuffer(ModeObject):
+    """A GEM object seen as pixels. Lives on after RMFB for as long as a commit uses it."""
+
+    type = ObjectType.FB
+
+    def __init__(
+        self,
+        id: int,
+        *,
+        gem: GemObject,
+        width: int,
+        height: int,
+        format: int,
+        modifier: int,
+        pitch: int,
+        offset: int,
+    ) -> None:
+        super().__init__(id)
+        self.gem = gem
+        self.width = width
+        self.height = height
+        self.format = format
+        self.modifier = modifier
+        self.pitch = pitch
+        self.offset = offset
+
+
+class Blob(ModeObject):
+    type = ObjectType.BLOB
+
+    def __init__(self, id: int, data: bytes) -> None:
+        super().__init__(id)
+        self.data = data
+
+
+class CrtcCommit:
+    """drm_crtc_commit: the three completions of one commit on one CRTC (kernel.md 3.3, steps 11, I and 13).
+
+    Planes and connectors that belong to no CRTC share one with `crtc` None.
+    """
+
+    __slots__ = ("cleanup_done", "flip_done", "hw_done")
+
+    def __init__(self) -> None:
+        self.hw_done = Completion()
+        self.flip_done = Completion()
+        self.cleanup_done = Completion()
+
+
+@dataclass(eq=False, slots=True)
+class CrtcState:
+    active: bool = False
+    mode: ModeInfo | None = None
+    mode_blob: Blob | None = None
+    vrr_enabled: bool = False
+    planes: "frozenset[Plane]" = frozenset()
+    connectors: "frozenset[Connector]" = frozenset()
+    commit: CrtcCommit | None = None
+    event: FlipEvent | None = None
+    mode_changed: bool = False
+    active_changed: bool = False
+    connectors_changed: bool = False
+    async_flip: bool = False
+
+    @property
+    def enable(self) -> bool:
+        return self.mode is not None
+
+    @property
+    def needs_modeset(self) -> bool:
+        return self.mode_changed or self.active_changed or self.connectors_changed
+
+    def successor(self) -> "CrtcState":
+        """What a commit starts from: one-shot fields are not carried over."""
+        return replace(
+            self,
+            commit=None,
+            event=None,
+            mode_changed=False,
+            active_changed=False,
+            connectors_changed=False,
+            async_flip=False,
+        )
+
+
+@dataclass(eq=False, slots=True)
+class PlaneState:
+    """`numbers` holds SRC_* in 16.16 and CRTC_* in pixels, under their property names."""
+
+    crtc: "Crtc | None" = None
+    fb: Framebuffer | None = None
+    numbers: dict[str, int] = field(default_factory=lambda: dict.fromkeys(NUMBERS, 0))
+    fence: Fence | None = None
+    damage: tuple[Clip, ...] | None = None
+    damage_blob: Blob | None = None
+    commit: CrtcCommit | None = None
+
+    @property
+    def source(self) -> tuple[int, int, int, int]:
+        numbers = self.numbers
+        return numbers["SRC_X"], numbers["SRC_Y"], numbers["SRC_W"], numbers["SRC_H"]
+
+    @property
+    def target(self) -> tuple[int, int, int, int]:
+        numbers = self.numbers
+        return numbers["CRTC_X"], numbers["CRTC_Y"], numbers["CRTC_W"], numbers["CRTC_H"]
+
+    def successor(self) -> "PlaneState":
+        """IN_FENCE_FD and FB_DAMAGE_CLIPS are one-shot."""
+        return PlaneState(self.crtc, self.fb, dict(self.numbers))
+
+
+@dataclass(eq=False, slots=True)
+class WritebackJob:
+    """`fb` None: only the out pointer or an explicit WRITEBACK_FB_ID of 0 was given."""
+
+    fb: Framebuffer | None = None
+    out_fence: Fence | None = None
+
+
+@dataclass(eq=False, slots=True)
+class ConnectorState:
+    crtc: "Crtc | None" = None
+    writeback: WritebackJob | None = None
+    commit: CrtcCommit | None = None
+
+    def successor(self) -> "ConnectorState":
+        """WRITEBACK_FB_ID is one-shot."""
+        return ConnectorState(self.crtc)
+
+
+class Crtc(ModeObject):
+    type = ObjectType.CRTC
+
+    def __init__(self, id: int, properties: tuple[Property, ...], kernel: Kernel, index: int) -> None:
+        super().__init__(id, properties)
+        self.index = index
+        self.lock = ModesetLock()
+        self.vblank = Vblank(kernel)
+        self.fence_context = kernel.new_context()
+        self.fence_seqno = 0
+        self.state = CrtcState()
+        self.commits: list[CrtcCommit] = []
+        """Newest first; a commit is here from the swap to the end of its cleanup."""
+        self.showing: Scanout | None = None
+        """What the screen is scanning out. None while it is off."""
+        self.arming: Scanout | None = None
+        """Programmed, and latched at the coming vblank."""
+
+    @property
+    def timeline(self) -> str:
+        """The name of its out-fences' timeline."""
+        return f"CRTC:{self.id}-crtc-{self.index}"
+
+
+class Plane(ModeObject):
+    type = ObjectType.PLANE
+
+    def __init__(
+        self,
+        id: int,
+        properties: tuple[Property, ...],
+        *,
+        index: int,
+        kind: PlaneType,
+        crtcs: "tuple[Crtc, ...]",
+        formats: tuple[int, ...],
+    ) -> None:
+        super().__init__(id, properties)
+        self.index = index
+        self.kind = kind
+        self.crtcs = crtcs
+        self.formats = formats
+        self.zpos = {PlaneType.PRIMARY: 0, PlaneType.OVERLAY: 1 + index, PlaneType.CURSOR: 1 << 16}[kind]
+        self.in_formats: Blob | None = None
+        self.lock = ModesetLock()
+        self.state = PlaneState()
+
+
+class Connector(ModeObject):
+    """A screen, or with `writeback` a way to get the image of a CRTC back into memory."""
+
+    type = ObjectType.CONNECTOR
+
+    def __init__(
+        self,
+        id: int,
+        properties: tuple[Property, ...],
+        *,
+        index: int,
+        name: str,
+        crtcs: tuple[Crtc, ...],
+        modes: tuple[ModeInfo, ...],
+        output: Output | None,
+        fence_context: int,
+    ) -> None:
+        super().__init__(id, properties)
+        self.index = index
+        self.name = name
+        self.crtcs = crtcs
+        self.modes = modes
+        self.output = output
+        self.fence_context = fence_context
+        self.fence_seqno = 0
+        self.state = ConnectorState()
+
+    @property
+    def writeback(self) -> bool:
+        return self.output is None
+
+    @property
+    def timeline(self) -> str:
+        """The name of its out-fences' timeline."""
+        return f"CONNECTOR:{self.id}-{self.name}"

@@ -1,0 +1,206 @@
+"""Steps 8 to 13 and the flip itself: what happens once the new state is in and nothing may fail any more.
+
+The three completions mark its progress: hw_done when the hardware is programmed, flip_done at the
+vblank that shows it, cleanup_done when the old buffers are let go (kernel.md 3.3, 3.6).
+"""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Final
+
+from syncline.kms_model.kms.display import Display
+from syncline.kms_model.kms.objects import Crtc, CrtcCommit, CrtcState
+from syncline.kms_model.kms.state import AtomicState
+from syncline.kms_model.kms.view import Layer, Scanout
+from syncline.kms_model.kms.waiting import wait_for_fences
+from syncline.kms_model.kms.writeback import queue_writeback
+from syncline.kms_model.trace import FlipTrace
+
+DEPENDENCY_NS: Final = 10_000_000_000
+
+
+class Tail:
+    """commit_tail of one commit: inline if it is blocking, in a worker if it is not."""
+
+    def __init__(self, display: Display, state: AtomicState) -> None:
+        self._display = display
+        self._kernel = display.kernel
+        self._state = state
+
+    async def run(self) -> None:
+        await wait_for_fences(self._display, self._state, before_swap=False)
+        await self._wait_for_dependencies()
+        self._switch_off()
+        if self._display.profile.enables_before_planes:
+            self._switch_on()
+            self._program()
+        else:
+            self._program()
+            self._switch_on()
+        queue_writeback(self._display, self._state)
+        self._complete_hw()
+        await self._wait_for_screen()
+        self._clean_up()
+
+    # -- step 9 --------------------------------------------------------------------------------
+
+    async def _wait_for_dependencies(self) -> None:
+        for what, previous in self._previous():
+            await self._wait(previous, what)
+
+    def _previous(self) -> Iterator[tuple[str, CrtcCommit]]:
+        state = self._state
+        for crtc, old_crtc in state.old_crtcs.items():
+            if old_crtc.commit is not None:
+                yield f"CRTC {crtc.id}", old_crtc.commit
+        for connector, old_connector in state.old_connectors.items():
+            if old_connector.commit is not None:
+                yield f"connector {connector.id}", old_connector.commit
+        for plane, old_plane in state.old_planes.items():
+            if old_plane.commit is not None:
+                yield f"plane {plane.id}", old_plane.commit
+
+    async def _wait(self, previous: CrtcCommit, what: str) -> None:
+        for name, completion in (("hw_done", previous.hw_done), ("flip_done", previous.flip_done)):
+            deadline_ns = self._kernel.now_ns + DEPENDENCY_NS
+            if not await self._kernel.wait(completion, deadline_ns=deadline_ns, interruptible=False):
+                self._display.warn(name, f"{what}: {name} timed out")
+
+    # -- step 10 -------------------------------------------------------------------------------
+
+    def _switch_off(self) -> None:
+        for crtc, new in self._state.crtcs.items():
+            if new.needs_modeset and self._state.old_crtcs[crtc].active:
+                crtc.showing = crtc.arming = None
+                if crtc.vblank.running:
+                    crtc.vblank.stop()
+
+    def _switch_on(self) -> None:
+        for crtc, new in self._state.crtcs.items():
+            if not new.needs_modeset or not new.active:
+                continue
+            assert new.mode is not None, "checked: active needs a mode"
+            if self._display.profile.vblank:
+                crtc.vblank.start(new.mode, vrr_min_mhz=_vrr_min_mhz(new))
+            if crtc.arming is not None:
+                self._latch(crtc, crtc.arming, *crtc.vblank.last())
+
+    def _program(self) -> None:
+        """Plane updates, with the event armed as they are flushed."""
+        for crtc, new in self._state.crtcs.items():
+            if new.event is None:
+                continue
+            image = _image_of(crtc) if new.active else None
+            if not crtc.vblank.running:
+                self._finish_at_once(crtc, new, image)
+            elif new.async_flip:
+                self._finish(crtc, new, image, *crtc.vblank.last())
+            else:
+                self._arm(crtc, new, image)
+
+    def _arm(self, crtc: Crtc, new: CrtcState, image: Scanout | None) -> None:
+        crtc.arming = image
+        crtc.vblank.vary(_vrr_min_mhz(new))
+        crtc.vblank.arm(lambda sequence, time_ns: self._finish(crtc, new, image, sequence, time_ns))
+
+    def _finish_at_once(self, crtc: Crtc, new: CrtcState, image: Scanout | None) -> None:
+        """No vblank to wait for: the device has none (its events carry the time of day), or the CRTC is off."""
+        if self._display.profile.vblank:
+            crtc.arming = image  # on the screen as soon as that is switched on
+            self._send(crtc, new, *crtc.vblank.last())
+        else:
+            self._finish(crtc, new, image, 0, self._kernel.now_ns)
+
+    def _finish(self, crtc: Crtc, new: CrtcState, image: Scanout | None, sequence: int, time_ns: int) -> None:
+        """The vblank interrupt: the screen takes the new image, then everybody is told (step I)."""
+        if image is not None:
+            self._latch(crtc, image, sequence, time_ns)
+        self._send(crtc, new, sequence, time_ns)
+
+    def _latch(self, crtc: Crtc, image: Scanout, sequence: int, time_ns: int) -> None:
+        crtc.showing = replace(image, sequence=sequence, time_ns=time_ns)
+        crtc.arming = None
+
+    def _send(self, crtc: Crtc, new: CrtcState, sequence: int, time_ns: int) -> None:
+        event, new.event = new.event, None
+        assert event is not None, "an event is sent once"
+        fb_ids = crtc.showing.fb_ids if crtc.showing is not None else ()
+        self._kernel.report(
+            FlipTrace(
+                time_ns or self._kernel.now_ns,
+                crtc_id=crtc.id,
+                sequence=sequence,
+                fb_ids=fb_ids,
+                user_data=event.user_data,
+            )
+        )
+        event.send(crtc_id=crtc.id, sequence=sequence, time_ns=time_ns, now_ns=self._kernel.now_ns)
+
+    # -- steps 11 to 13 ------------------------------------------------------------------------
+
+    def _complete_hw(self) -> None:
+        for new in self._state.crtcs.values():
+            assert new.commit is not None, "every CRTC of a commit is tracked"
+            new.commit.hw_done.complete()
+        if self._state.fake_commit is not None:
+            self._state.fake_commit.hw_done.complete()
+            self._state.fake_commit.flip_done.complete()
+
+    async def _wait_for_screen(self) -> None:
+        profile = self._display.profile
+        if profile.waits_for_flip:
+            deadline_ns = self._kernel.now_ns + DEPENDENCY_NS
+            for crtc, commit in self._state.crtc_commits.items():
+                if not await self._kernel.wait(
+                    commit.flip_done, deadline_ns=deadline_ns, interruptible=False
+                ):
+                    self._display.warn("flip_done", f"CRTC {crtc.id}: flip_done timed out")
+            return
+        deadline_ns = self._kernel.now_ns + profile.vblank_wait_ns
+        running = [crtc for crtc, new in self._state.crtcs.items() if new.active and crtc.vblank.running]
+        for crtc, sequence in [(crtc, crtc.vblank.last()[0] + 1) for crtc in running]:
+            if crtc.vblank.last()[0] < sequence and not await crtc.vblank.wait(
+                sequence=sequence, deadline_ns=deadline_ns, interruptible=False
+            ):
+                self._display.warn("vblank", f"CRTC {crtc.id}: vblank wait timed out")
+
+    def _clean_up(self) -> None:
+        for crtc, commit in self._state.crtc_commits.items():
+            commit.cleanup_done.complete()
+            crtc.commits.remove(commit)
+        self._display.states.remove(self._state)
+
+
+def _vrr_min_mhz(new: CrtcState) -> int:
+    """The lowest refresh of a CRTC with VRR_ENABLED on a screen that has it; else 0."""
+    if not new.vrr_enabled:
+        return 0
+    return max(
+        (connector.output.vrr_min_mhz for connector in new.connectors if connector.output is not None),
+        default=0,
+    )
+
+
+def _image_of(crtc: Crtc) -> Scanout:
+    """What the planes of `crtc` are programmed to show."""
+    mode = crtc.state.mode
+    assert mode is not None, "checked: active needs a mode"
+    layers = []
+    for plane in sorted(crtc.state.planes, key=lambda plane: plane.zpos):
+        fb = plane.state.fb
+        assert fb is not None, "checked: a plane on a CRTC has a framebuffer"
+        layers.append(
+            Layer(
+                plane_id=plane.id,
+                kind=plane.kind,
+                fb_id=fb.id,
+                gem=fb.gem,
+                size=(fb.width, fb.height),
+                format=fb.format,
+                pitch=fb.pitch,
+                offset=fb.offset,
+                source=plane.state.source,
+                target=plane.state.target,
+            )
+        )
+    return Scanout(size=(mode.hdisplay, mode.vdisplay), layers=tuple(layers))

@@ -1,0 +1,52 @@
+"""What an onlooker may see: the layers that each CRTC is scanning out, and the flip that is pending.
+
+Values only, made at the vblank that latched them. Checkers and screenshots read these; nobody who
+drives the display needs to.
+"""
+
+from dataclasses import dataclass
+
+from syncline.kms_model.buffer import GemObject
+from syncline.kms_model.uapi import PlaneType
+
+Rectangle = tuple[int, int, int, int]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Layer:
+    """One plane. `source` is (x, y, width, height) in 16.16 framebuffer pixels, `target` in CRTC pixels."""
+
+    plane_id: int
+    kind: PlaneType
+    fb_id: int
+    gem: GemObject
+    size: tuple[int, int]
+    format: int
+    pitch: int
+    offset: int
+    source: Rectangle
+    target: Rectangle
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scanout:
+    """An image on a CRTC: its layers from the bottom to the top."""
+
+    size: tuple[int, int]
+    layers: tuple[Layer, ...]
+    sequence: int = 0
+    """Vblank at which it was latched; 0 while it is pending."""
+    time_ns: int = 0
+
+    @property
+    def fb_ids(self) -> tuple[int, ...]:
+        return tuple(layer.fb_id for layer in self.layers)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CrtcView:
+    """`showing` is None while the CRTC is off, `pending` what the next vblank will latch."""
+
+    crtc_id: int
+    showing: Scanout | None
+    pending: Scanout | None
