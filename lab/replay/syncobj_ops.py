@@ -83,7 +83,7 @@ class HandleToFd(FlaggedOp, frozen=True, kw_only=True, tag="syncobj_handle_to_fd
         point = None if self.point is None else self.point & U64
         handle = process.number(self.handle) & U32
         request = uapi.SyncobjHandleToFd(handle, self.bits, self.pad & U32, point)
-        process.bind(self.bind, (await process.ioctl(self.dev, request)).fd)
+        process.bind_fd(self.bind, (await process.ioctl(self.dev, request)).fd)
 
 
 class FdToHandle(FlaggedOp, frozen=True, kw_only=True, tag="syncobj_fd_to_handle"):
