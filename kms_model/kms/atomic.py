@@ -36,7 +36,7 @@ def check_arguments(file: File, request: ModeAtomic) -> None:
     flags = request.flags
     if not file.has_cap(ClientCap.ATOMIC):
         raise DeviceError(EINVAL, "the client did not set the ATOMIC capability")
-    if flags & ~_KNOWN_FLAGS:
+    if flags & ~int(_KNOWN_FLAGS):
         raise DeviceError(EINVAL, "unknown flags")
     if request.reserved:
         raise DeviceError(EINVAL, "reserved is not zero")

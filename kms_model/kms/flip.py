@@ -20,7 +20,7 @@ _KNOWN_FLAGS: Final = AtomicFlag.PAGE_FLIP_EVENT | AtomicFlag.PAGE_FLIP_ASYNC
 async def page_flip(display: Display, file: File, request: ModePageFlip) -> None:
     """EBUSY as any NONBLOCK commit, and when the CRTC has no framebuffer; EINVAL for another format."""
     check_permission(file, master=True)
-    if request.flags & ~_KNOWN_FLAGS:
+    if request.flags & ~int(_KNOWN_FLAGS):
         raise DeviceError(EINVAL, "unknown flags")
     if request.flags & AtomicFlag.PAGE_FLIP_ASYNC and not file.profile.async_flips:
         raise DeviceError(EINVAL, "no asynchronous flips")
