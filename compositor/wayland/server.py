@@ -1,0 +1,227 @@
+"""The server: clients come and go, each input is dispatched, and what the core decided is told.
+
+It waits for nothing and owns no socket: an edge hands it transports and calls `tick`, `device_event` and
+`point_ready`. Each of these is one input; after it everything is drained, said and sent.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from itertools import count
+from typing import assert_never
+
+from syncline.compositor.core.compositor import Compositor
+from syncline.compositor.core.effects import (
+    BufferReleased,
+    CaptureFailed,
+    CaptureReady,
+    Close,
+    CommitReleased,
+    Configure,
+    ConfigurePopup,
+    Discarded,
+    Effect,
+    EnterOutput,
+    FrameDone,
+    KeyboardFocus,
+    LateViolation,
+    LeaveOutput,
+    OutputAdded,
+    OutputRemoved,
+    PointerButton,
+    PointerFocus,
+    PointerMotion,
+    PopupDone,
+    PreferredScale,
+    Presented,
+)
+from syncline.compositor.core.output import Output
+from syncline.compositor.core.report import ReportEvent
+from syncline.compositor.wayland.delivery import tell_surface, tell_tokens, tell_window
+from syncline.compositor.wayland.dmabuf_feedback import format_table
+from syncline.compositor.wayland.focus import tell_seat
+from syncline.compositor.wayland.globals import offers, output_offer
+from syncline.compositor.wayland.keymap import keymap_text
+from syncline.compositor.wayland.memfd import Memfd
+from syncline.compositor.wayland.session import Session, Stage
+from syncline.protocol.connection import Connection
+from syncline.protocol.display import Globals, serve
+from syncline.protocol.transport import Transport
+
+
+@dataclass(eq=False, slots=True)
+class _Line:
+    """One client's whole path: its objects, its messages, its socket."""
+
+    session: Session
+    connection: Connection
+    transport: Transport
+    outputs: dict[Output, int]
+    """Names of their globals with this client."""
+
+
+class Server:
+    """`clock` tells the instant of an input, `settled` is called when all that it caused has been told."""
+
+    def __init__(
+        self,
+        core: Compositor,
+        *,
+        clock: Callable[[], int],
+        caps: Mapping[str, int],
+        report: Callable[[list[ReportEvent]], None],
+        settled: Callable[[], None],
+    ) -> None:
+        self._core = core
+        self._clock = clock
+        self._caps = caps
+        self._report = report
+        self._settled = settled
+        self._numbers = count(1)
+        self._lines: list[_Line] = []
+        self._with_output: list[_Line] = []
+        self._stage = Stage(
+            core=core,
+            now_ns=clock(),
+            keymap=Memfd("syncline-keymap", keymap_text()),
+            format_table=Memfd("syncline-formats", format_table()),
+        )
+
+    # -- inputs -----------------------------------------------------------------------------------
+
+    def accept(self, transport: Transport) -> None:
+        """A client has connected. The transport is ours from here on."""
+        self._begin()
+        client = self._core.add_client(f"client-{next(self._numbers)}")
+        globals_ = Globals()
+        session = Session(stage=self._stage, client=client, globals=globals_)
+        for offer in offers(session, self._caps):
+            globals_.add(offer)
+        connection = serve(globals_, name=client.name)
+        line = _Line(session, connection, transport, {})
+        self._lines.append(line)
+        self._stage.sessions[client] = session
+        for output in self._core.outputs:
+            self._offer_output(line, output)
+        connection.call_on_output(partial(self._with_output.append, line))
+        transport.start(partial(self._receive, line), lambda _: self._leave(line))
+        self.settle()
+
+    def device_event(self, event: object) -> None:
+        """One of `DeviceFile.read_events`."""
+        self._begin()
+        self._core.device_event(event, self._stage.now_ns)
+        self.settle()
+
+    def point_ready(self, watch: int) -> None:
+        """A watched point's eventfd fired."""
+        self._begin()
+        self._core.point_ready(watch, self._stage.now_ns)
+        self.settle()
+
+    def tick(self) -> None:
+        """Some deadline has come."""
+        self._begin()
+        for line in self._lines:
+            line.session.pulse.tick(self._stage.now_ns)
+        self._core.tick(self._stage.now_ns)
+        self.settle()
+
+    def next_deadline_ns(self) -> int | None:
+        """When `tick` wants to be called."""
+        deadlines = [self._core.next_deadline_ns()]
+        deadlines += [line.session.pulse.next_deadline_ns() for line in self._lines]
+        return min((each for each in deadlines if each is not None), default=None)
+
+    def close(self) -> None:
+        """Hang up on everybody. The core is closed by whoever made it."""
+        self._begin()
+        for line in list(self._lines):
+            self._drop(line)
+        self.settle()
+        self._stage.keymap.close()
+        self._stage.format_table.close()
+
+    # -- what follows an input --------------------------------------------------------------------
+
+    def settle(self) -> None:
+        """Drain, tell and send until nothing is left; drop whoever has earned it."""
+        while True:
+            for effect in self._core.drain():
+                self._tell(effect)
+            self._flush()
+            closing = next((line for line in self._lines if line.connection.closing), None)
+            if closing is None:
+                break
+            self._drop(closing)
+        self._core.settled(self._clock())
+        self._report(self._core.take_report())
+        self._settled()
+
+    def _begin(self) -> None:
+        self._stage.now_ns = self._clock()
+
+    def _receive(self, line: _Line, data: bytes, fds: Iterable[int]) -> None:
+        self._begin()
+        line.connection.receive(data, fds)
+        self.settle()
+
+    def _leave(self, line: _Line) -> None:
+        """The client hung up, or left so much unread that the transport did."""
+        self._begin()
+        if line in self._lines:
+            self._drop(line)
+            self.settle()
+
+    def _drop(self, line: _Line) -> None:
+        """Whatever a client leaves behind goes here, in one place, however it went."""
+        line.session.gone = True
+        self._core.remove_client(line.session.client, self._stage.now_ns)
+        line.transport.write(line.connection.take_output())
+        line.transport.close()
+        line.connection.hang_up()
+        self._lines.remove(line)
+        del self._stage.sessions[line.session.client]
+
+    def _flush(self) -> None:
+        lines, self._with_output[:] = list(self._with_output), []
+        for line in lines:
+            if line in self._lines:
+                line.transport.write(line.connection.take_output())
+
+    def _tell(self, effect: Effect) -> None:
+        match effect:
+            case (
+                FrameDone()
+                | Presented()
+                | Discarded()
+                | BufferReleased()
+                | CommitReleased()
+                | CaptureReady()
+                | CaptureFailed()
+            ):
+                tell_tokens(self._stage, effect)
+            case Configure() | ConfigurePopup() | PopupDone() | Close():
+                tell_window(self._stage, effect)
+            case EnterOutput() | LeaveOutput() | PreferredScale() | LateViolation():
+                tell_surface(self._stage, effect)
+            case PointerFocus() | PointerMotion() | PointerButton() | KeyboardFocus():
+                tell_seat(self._stage, effect)
+            case OutputAdded(output):
+                for line in self._lines:
+                    self._offer_output(line, output)
+            case OutputRemoved(output):
+                for line in self._lines:
+                    self._withdraw_output(line, output)
+            case _:
+                assert_never(effect)
+
+    def _offer_output(self, line: _Line, output: Output) -> None:
+        offer = output_offer(line.session, output, self._caps)
+        if offer is not None and output not in line.outputs:
+            line.outputs[output] = line.session.globals.add(offer)
+
+    def _withdraw_output(self, line: _Line, output: Output) -> None:
+        name = line.outputs.pop(output, None)
+        if name is not None:
+            line.session.globals.remove(name)

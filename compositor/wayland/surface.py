@@ -1,0 +1,212 @@
+"""wl_compositor, wl_surface, wl_region: pending state is collected here and judged by the core."""
+
+from typing import Final
+
+from syncline.compositor.core.geometry import Rect, Region
+from syncline.compositor.core.state import UNATTACHED, Attach, Attached
+from syncline.compositor.wayland.buffer import CoreBuffer, ShmBuffer, WlBuffer
+from syncline.compositor.wayland.pool import PoolShrunk
+from syncline.compositor.wayland.session import Session, SurfaceObjects
+from syncline.compositor.wayland.upload import Uploads, damage_in_buffer
+from syncline.kms_model.uapi import DeviceError
+from syncline.protocol.display import Callback
+from syncline.protocol.enums import (
+    WlDisplay as WlDisplayEnums,
+    WlOutput as WlOutputEnums,
+    WlShm as WlShmEnums,
+    WlSurface as WlSurfaceEnums,
+)
+from syncline.protocol.errors import ProtocolError
+from syncline.protocol.object import NewId, Resource
+
+_Error = WlSurfaceEnums.Error
+_TRANSFORMS: Final = frozenset(WlOutputEnums.Transform)
+
+MAX_DAMAGE_RECTS: Final = 64
+"""More in one cycle become one bounding box: damage may always be more than was said."""
+
+MAX_REGION_OPERATIONS: Final = 4096
+"""A wl_region is a client's to grow; nobody needs a thousand rectangles."""
+
+
+class WlCompositor(Resource):
+    interface = "wl_compositor"
+
+    def __init__(self, new: NewId, session: Session) -> None:
+        super().__init__(new)
+        self._session = session
+
+    def create_surface(self, new: NewId) -> None:
+        WlSurface(new, self._session)
+
+    def create_region(self, new: NewId) -> None:
+        WlRegion(new)
+
+    def release(self) -> None:
+        """Surfaces and regions stay."""
+
+
+class WlRegion(Resource):
+    interface = "wl_region"
+
+    def __init__(self, new: NewId) -> None:
+        super().__init__(new)
+        self._region = Region()
+        self._operations = 0
+
+    def add(self, x: int, y: int, width: int, height: int) -> None:
+        self._count()
+        self._region.add(Rect(x, y, width, height))
+
+    def subtract(self, x: int, y: int, width: int, height: int) -> None:
+        self._count()
+        self._region.subtract(Rect(x, y, width, height))
+
+    def rects(self) -> tuple[Rect, ...]:
+        """What it covers now: regions are used by value."""
+        return tuple(self._region)
+
+    def destroy(self) -> None:
+        """Whoever used it has a copy."""
+
+    def _count(self) -> None:
+        self._operations += 1
+        if self._operations > MAX_REGION_OPERATIONS:
+            raise ProtocolError(1, WlDisplayEnums.Error.NO_MEMORY, "a region of too many rectangles")
+
+
+class WlSurface(Resource):
+    interface = "wl_surface"
+
+    def __init__(self, new: NewId, session: Session) -> None:
+        super().__init__(new)
+        self.session = session
+        with session.blaming(self):
+            self.surface = session.core.create_surface(session.client)
+        self._attached: WlBuffer | Attach | None = UNATTACHED
+        self._uploads = Uploads(session)
+        session.surfaces[self.surface] = SurfaceObjects({self.interface: self})
+
+    def attach(self, buffer: WlBuffer | None, x: int, y: int) -> None:
+        if self.version >= 5:
+            if x or y:
+                raise self.error(
+                    _Error.INVALID_OFFSET, "from version 5 on, wl_surface.offset moves a surface"
+                )
+        else:
+            self.surface.pending.offset = (x, y)
+        self._attached = buffer
+
+    def damage(self, x: int, y: int, width: int, height: int) -> None:
+        _add_damage(self.surface.pending.surface_damage, Rect(x, y, width, height))
+
+    def damage_buffer(self, x: int, y: int, width: int, height: int) -> None:
+        _add_damage(self.surface.pending.buffer_damage, Rect(x, y, width, height))
+
+    def frame(self, callback: NewId) -> None:
+        self.surface.pending.frame_callbacks.append(Callback(callback))
+
+    def get_release(self, callback: NewId) -> None:
+        self.surface.pending.get_release.append(Callback(callback))
+
+    def set_opaque_region(self, region: WlRegion | None) -> None:
+        self.surface.pending.opaque_region = region.rects() if region else ()
+
+    def set_input_region(self, region: WlRegion | None) -> None:
+        self.surface.pending.input_region = region.rects() if region else None
+
+    def set_buffer_transform(self, transform: int) -> None:
+        if transform not in _TRANSFORMS:
+            raise self.error(_Error.INVALID_TRANSFORM, f"{transform} is not a transform")
+        self.surface.pending.transform = transform
+
+    def set_buffer_scale(self, scale: int) -> None:
+        if scale < 1:
+            raise self.error(_Error.INVALID_SCALE, f"a scale of {scale}")
+        self.surface.pending.scale = scale
+
+    def offset(self, x: int, y: int) -> None:
+        self.surface.pending.offset = (x, y)
+
+    def commit(self) -> None:
+        session, pending = self.session, self.surface.pending
+        attached, self._attached = self._attached, UNATTACHED
+        pending.attached = self._content(attached)
+        copied = list(pending.get_release) if isinstance(attached, ShmBuffer) and pending.attached else []
+        if copied:
+            pending.get_release = []
+        with session.blaming(self, self.surface):
+            session.core.commit(self.surface, session.now_ns)
+        if isinstance(attached, ShmBuffer) and attached.alive:
+            attached.send("release")
+        for callback in copied:
+            assert isinstance(callback, Callback)
+            callback.done(0)
+
+    def destroy(self) -> None:
+        with self.session.blaming(self, self.surface):
+            self.session.core.destroy_surface(self.surface, self.session.now_ns)
+
+    def on_destroyed(self) -> None:
+        self._uploads.close()
+        del self.session.surfaces[self.surface]
+
+    def _content(self, attached: WlBuffer | Attach | None) -> Attached:
+        """What the core gets to see of the last attach. A wl_buffer destroyed since is NULL (C11)."""
+        if isinstance(attached, Attach):
+            return attached
+        if attached is None or not attached.alive:
+            return None
+        if isinstance(attached, ShmBuffer):
+            return self._uploaded(attached)
+        assert isinstance(attached, CoreBuffer)
+        return attached.buffer
+
+    def _uploaded(self, source: ShmBuffer) -> Attached:
+        damage = damage_in_buffer(self.surface.pending, source.width, source.height)
+        try:
+            return self._uploads.upload(source, damage)
+        except PoolShrunk as fault:
+            text = "the file is shorter than its pool was said to be"
+            raise source.error(WlShmEnums.Error.INVALID_FD, text) from fault
+        except DeviceError as refusal:
+            text = f"no memory for a copy of {source.width}x{source.height} pixels"
+            raise ProtocolError(1, WlDisplayEnums.Error.NO_MEMORY, text) from refusal
+
+
+class SurfaceFactory(Resource):
+    """A global that makes one object per surface."""
+
+    def __init__(self, new: NewId, session: Session) -> None:
+        super().__init__(new)
+        self._session = session
+
+    def check_first(self, surface: WlSurface, interface: str, code: int) -> None:
+        """Raise `code` on this object when the surface has a living object of that interface."""
+        if self._session.object_of(surface.surface, interface):
+            raise self.error(code, f"{surface!r} has a {interface} already")
+
+    def destroy(self) -> None:
+        """What it made stays."""
+
+
+class SurfaceObject(Resource):
+    """What stands for a surface next to its wl_surface: at most one per interface. An orphan once that is gone."""
+
+    def __init__(self, new: NewId, surface: WlSurface) -> None:
+        super().__init__(new)
+        self.session = surface.session
+        self.surface = surface.surface
+        siblings = self.session.surfaces[self.surface].by_interface
+        assert self.interface not in siblings, "whoever makes it has looked"
+        siblings[self.interface] = self
+
+    def on_destroyed(self) -> None:
+        if objects := self.session.surfaces.get(self.surface):
+            del objects.by_interface[self.interface]
+
+
+def _add_damage(damage: list[Rect], rect: Rect) -> None:
+    damage.append(rect)
+    if len(damage) > MAX_DAMAGE_RECTS:
+        damage[:] = [Region(damage).bounds]

@@ -1,0 +1,132 @@
+"""Small extensions, one object per surface: most of them write one field of the pending state."""
+
+from typing import Final
+
+from syncline.compositor.wayland.surface import SurfaceFactory, SurfaceObject, WlSurface
+from syncline.protocol.enums import (
+    WpCommitTimerV1 as WpCommitTimerV1Enums,
+    WpCommitTimingManagerV1 as WpCommitTimingManagerV1Enums,
+    WpContentTypeManagerV1 as WpContentTypeManagerV1Enums,
+    WpFifoManagerV1 as WpFifoManagerV1Enums,
+    WpFifoV1 as WpFifoV1Enums,
+    WpFractionalScaleManagerV1 as WpFractionalScaleManagerV1Enums,
+    WpTearingControlManagerV1 as WpTearingControlManagerV1Enums,
+    WpTearingControlV1 as WpTearingControlV1Enums,
+)
+from syncline.protocol.object import NewId
+
+NS_PER_S: Final = 1_000_000_000
+_SCALE_OF_ONE: Final = 120
+
+
+class WpFractionalScaleManagerV1(SurfaceFactory):
+    interface = "wp_fractional_scale_manager_v1"
+
+    def get_fractional_scale(self, new: NewId, surface: WlSurface) -> None:
+        error = WpFractionalScaleManagerV1Enums.Error.FRACTIONAL_SCALE_EXISTS
+        self.check_first(surface, WpFractionalScaleV1.interface, error)
+        WpFractionalScaleV1(new, surface)
+
+
+class WpFractionalScaleV1(SurfaceObject):
+    interface = "wp_fractional_scale_v1"
+
+    def __init__(self, new: NewId, surface: WlSurface) -> None:
+        super().__init__(new, surface)
+        known = self.session.surfaces[self.surface].scale
+        self.send("preferred_scale", known.scale_120 if known else _SCALE_OF_ONE)
+
+    def destroy(self) -> None:
+        """Nobody listens."""
+
+
+class WpContentTypeManagerV1(SurfaceFactory):
+    interface = "wp_content_type_manager_v1"
+
+    def get_surface_content_type(self, new: NewId, surface: WlSurface) -> None:
+        error = WpContentTypeManagerV1Enums.Error.ALREADY_CONSTRUCTED
+        self.check_first(surface, WpContentTypeV1.interface, error)
+        WpContentTypeV1(new, surface)
+
+
+class WpContentTypeV1(SurfaceObject):
+    interface = "wp_content_type_v1"
+
+    def set_content_type(self, content_type: int) -> None:
+        self.surface.pending.content_type = content_type
+
+    def destroy(self) -> None:
+        self.surface.pending.content_type = 0
+
+
+class WpTearingControlManagerV1(SurfaceFactory):
+    interface = "wp_tearing_control_manager_v1"
+
+    def get_tearing_control(self, new: NewId, surface: WlSurface) -> None:
+        error = WpTearingControlManagerV1Enums.Error.TEARING_CONTROL_EXISTS  # G1
+        self.check_first(surface, WpTearingControlV1.interface, error)
+        WpTearingControlV1(new, surface)
+
+
+class WpTearingControlV1(SurfaceObject):
+    interface = "wp_tearing_control_v1"
+
+    def set_presentation_hint(self, hint: int) -> None:
+        self.surface.pending.tearing = hint == WpTearingControlV1Enums.PresentationHint.ASYNC_
+
+    def destroy(self) -> None:
+        """Back to vsync with the next commit (G2)."""
+        self.surface.pending.tearing = False
+
+
+class WpFifoManagerV1(SurfaceFactory):
+    interface = "wp_fifo_manager_v1"
+
+    def get_fifo(self, new: NewId, surface: WlSurface) -> None:
+        self.check_first(surface, WpFifoV1.interface, WpFifoManagerV1Enums.Error.ALREADY_EXISTS)  # F1
+        WpFifoV1(new, surface)
+
+
+class WpFifoV1(SurfaceObject):
+    interface = "wp_fifo_v1"
+
+    def set_barrier(self) -> None:
+        self._check_surface()
+        self.surface.pending.fifo_barrier = True
+
+    def wait_barrier(self) -> None:
+        self._check_surface()
+        self.surface.pending.fifo_wait = True
+
+    def destroy(self) -> None:
+        """State already set stays (F10)."""
+
+    def _check_surface(self) -> None:
+        if not self.surface.alive:
+            raise self.error(WpFifoV1Enums.Error.SURFACE_DESTROYED, "its wl_surface is gone")  # F2
+
+
+class WpCommitTimingManagerV1(SurfaceFactory):
+    interface = "wp_commit_timing_manager_v1"
+
+    def get_timer(self, new: NewId, surface: WlSurface) -> None:
+        error = WpCommitTimingManagerV1Enums.Error.COMMIT_TIMER_EXISTS  # T1
+        self.check_first(surface, WpCommitTimerV1.interface, error)
+        WpCommitTimerV1(new, surface)
+
+
+class WpCommitTimerV1(SurfaceObject):
+    interface = "wp_commit_timer_v1"
+
+    def set_timestamp(self, tv_sec: int, tv_nsec: int) -> None:
+        error = WpCommitTimerV1Enums.Error
+        if not self.surface.alive:
+            raise self.error(error.SURFACE_DESTROYED, "its wl_surface is gone")  # T4
+        if tv_nsec >= NS_PER_S:
+            raise self.error(error.INVALID_TIMESTAMP, f"{tv_nsec} ns are a second or more")  # T2
+        if self.surface.pending.target_time_ns is not None:
+            raise self.error(error.TIMESTAMP_EXISTS, "this commit has a timestamp already")  # T3
+        self.surface.pending.target_time_ns = tv_sec * NS_PER_S + tv_nsec
+
+    def destroy(self) -> None:
+        """Constraints already given stay (T7)."""
