@@ -79,21 +79,6 @@ def contained(fence: Fence) -> Fence:
     return fence.fence if isinstance(fence, ChainNode) else fence
 
 
-def find_seqno(head: Fence | None, point: int) -> tuple[bool, Fence | None]:
-    """Is `point` materialised in the chain that ends in `head`, and which fence stands for it?
-
-    (True, None): its node is collected, the point is signalled. A binary fence materialises point 0 only.
-    """
-    if point == 0:
-        return head is not None, head
-    if not isinstance(head, ChainNode) or head.seqno < point:
-        return False, None
-    for node in nodes(head):
-        if node.context != head.context or not isinstance(node, ChainNode) or node.prev_seqno < point:
-            return True, node
-    return True, None
-
-
 def collect(fence: Fence | None) -> None:
     """Walk the chain once to drop what is done (drm_syncobj does after every add)."""
     for _ in nodes(fence):

@@ -49,8 +49,8 @@ class Fence:
         self.timestamp_ns = 0
         self._signalled = False
         self._enabled = False
-        self._waiters: list[Callable[[], None]] = []
-        self._callbacks: list[Callback] = []
+        self._waiters: list[Callable[[], None]] | None = None
+        self._callbacks: dict[Callback, None] | None = None
 
     def poll_ns(self) -> int | None:
         """Hook: when it was done although nobody was told yet, or None. Being asked signals it."""
@@ -93,11 +93,13 @@ class Fence:
         self._signalled = True
         self.timestamp_ns = timestamp_ns
         waiters, callbacks = self._waiters, self._callbacks
-        self._waiters, self._callbacks = [], []
-        for wake in reversed(waiters):
-            wake()
-        for callback in callbacks:
-            callback(self)
+        self._waiters = self._callbacks = None
+        if waiters:
+            for wake in reversed(waiters):
+                wake()
+        if callbacks:
+            for callback in callbacks:
+                callback(self)
 
     def set_deadline(self, deadline_ns: int) -> None:
         """A hint when the result is wanted, CLOCK_MONOTONIC; only while pending, and no promise."""
@@ -120,25 +122,30 @@ class Fence:
         """Run `callback` at the signal, after those added before. False (-ENOENT): signalled, not called."""
         if not self.enable_signaling():
             return False
-        self._callbacks.append(callback)
+        if self._callbacks is None:
+            self._callbacks = {}
+        assert callback not in self._callbacks, "one registration per callback"
+        self._callbacks[callback] = None
         return True
 
     def remove_callback(self, callback: Callback) -> bool:
         """False: it ran, or was never added."""
-        if callback not in self._callbacks:
+        if not self._callbacks or callback not in self._callbacks:
             return False
-        self._callbacks.remove(callback)
+        del self._callbacks[callback]
         return True
 
     def add_waiter(self, wake: Callable[[], None]) -> bool:
         """A blocking waiter goes to the head of the list. False: signalled already."""
         if self.signalled or not self.enable_signaling():
             return False
+        if self._waiters is None:
+            self._waiters = []
         self._waiters.append(wake)
         return True
 
     def remove_waiter(self, wake: Callable[[], None]) -> None:
-        if wake in self._waiters:
+        if self._waiters and wake in self._waiters:
             self._waiters.remove(wake)
 
     def is_later(self, other: "Fence") -> bool:

@@ -2,8 +2,9 @@
 
 from typing import Final, Protocol
 
-from syncline.kms_model.chain import ChainNode, collect, find_seqno, nodes
+from syncline.kms_model.chain import ChainNode
 from syncline.kms_model.fence import Clock, Fence, Stub
+from syncline.kms_model.points import Points
 
 
 class Watcher(Protocol):
@@ -17,48 +18,55 @@ class Watcher(Protocol):
 class Syncobj:
     """One object, behind any number of handles and descriptors."""
 
-    __slots__ = ("_watchers", "fence")
+    __slots__ = ("_fence", "_points", "_watchers")
 
     def __init__(self, fence: Fence | None = None) -> None:
-        self.fence = fence
+        self._fence = fence
+        self._points: Points | None = None
         self._watchers: list[Watcher] = []
 
+    @property
+    def fence(self) -> Fence | None:
+        """The payload: NULL, a binary fence, or the head of a chain."""
+        return self._fence
+
     def find(self, point: int) -> Fence | None:
-        """The fence for `point`, a signalled stub if it is collected; None: not materialised."""
-        found, fence = find_seqno(self.fence, point)
-        if not found:
+        """The fence for `point`, a signalled stub if it is collected; None: not materialised.
+
+        Point 0 is whatever there is. A binary fence materialises no other point.
+        """
+        head = self._fence
+        if point == 0:
+            return head
+        if not isinstance(head, ChainNode) or head.seqno < point:
             return None
-        return fence if fence is not None else GLOBAL_STUB
+        return self._index(head).find(point) or GLOBAL_STUB
 
     def replace(self, fence: Fence | None) -> None:
         """Put `fence` in place of whatever is there: also of a whole timeline."""
-        if fence is not self.fence:
-            self.fence = fence
+        if fence is not self._fence:
+            self._fence = fence
+            self._points = None
             self._tell_watchers()
 
     def add_point(self, clock: Clock, fence: Fence, point: int) -> ChainNode:
         """Append `fence` at `point`. Out of order is allowed: see the worked values of kernel.md 2.6."""
-        before = self.fence
-        node = ChainNode(clock, before, fence, point)
-        self.fence = node
+        before = self._fence
+        points = self._index(before) if isinstance(before, ChainNode) else None
+        node = self._fence = ChainNode(clock, before, fence, point)
+        if points is not None:
+            points.add(node)
         self._tell_watchers()
-        collect(before)
         return node
 
     def query(self) -> int:
         """The newest point such that it and all before it signalled; may go back after unordered adds (H6)."""
-        head = self.fence
-        if not isinstance(head, ChainNode):
-            return 0
-        oldest = head
-        for node in nodes(head):
-            if node.context != head.context or not isinstance(node, ChainNode):
-                break
-            oldest = node
-        return oldest.seqno if oldest.signalled else oldest.prev_seqno
+        head = self._fence
+        return self._index(head).query() if isinstance(head, ChainNode) else 0
 
     def last_submitted(self) -> int:
-        return self.fence.seqno if isinstance(self.fence, ChainNode) else 0
+        """The head's point, 0 without a timeline."""
+        return self._fence.seqno if isinstance(self._fence, ChainNode) else 0
 
     def watch(self, watcher: Watcher) -> None:
         """Tell `watcher` now and at every change, until it has what it wants."""
@@ -68,6 +76,11 @@ class Syncobj:
     def unwatch(self, watcher: Watcher) -> None:
         if watcher in self._watchers:
             self._watchers.remove(watcher)
+
+    def _index(self, head: ChainNode) -> Points:
+        if self._points is None:
+            self._points = Points(head)
+        return self._points
 
     def _tell_watchers(self) -> None:
         if self._watchers:
