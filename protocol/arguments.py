@@ -21,7 +21,7 @@ def arrived(
     Raises Malformed on an unknown or wrong object, an id that may not be new, too few descriptors.
     """
     if len(fds) < particulars.fd_count:
-        raise Malformed(f"{particulars.fd_count} descriptors expected, {len(fds)} came")
+        raise Malformed("a descriptor expected, none came")
     arguments: list[object] = list(values)
     for at, argument in particulars.places:
         match argument.kind:

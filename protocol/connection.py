@@ -101,14 +101,14 @@ class Connection:
                     try:
                         values = decode(body)
                     except refusals as why:
-                        raise _invalid_arguments(obj, particulars.message, why) from why
+                        raise _invalid_arguments(repr(obj), particulars.message, why) from why
                     handler(obj, *values)
                 else:
                     self._deliver(obj, obj.incoming[opcode], body)
                 if self.closing:
                     break
         except Malformed as why:
-            raise _invalid_method(f"malformed message: {why}") from why
+            raise _invalid_method(str(why)) from why
 
     def _deliver(self, obj: Object, entry: Incoming, body: bytes) -> None:
         """The long way: versions, objects, new ids, descriptors, observers, destructors."""
@@ -116,14 +116,14 @@ class Connection:
         message = particulars.message
         if message.since > obj.version:
             raise _invalid_method(
-                f"invalid method {message.opcode} (since {obj.version} < {message.since}), object {obj!r}"
+                f"invalid version for {obj!r}.{message.name} ({obj.version}, need at least {message.since})"
             )
         try:
             arguments = argument_list.arrived(
                 obj, particulars, decode(body), table=self._table, fds=self._fds
             )
         except self._wire.refusals as why:
-            raise _invalid_arguments(obj, message, why) from why
+            raise _invalid_arguments(repr(obj), message, why) from why
         try:
             self._observe(obj, message, arguments, incoming=True)
             if handler is not None:
@@ -159,7 +159,7 @@ class Connection:
             values = self._wire.decoder(message)(body)
             arguments = argument_list.discarded(message, values, table=self._table, fds=self._fds)
         except self._wire.refusals as why:
-            raise _invalid_method(f"invalid arguments for {message}: {why}") from why
+            raise _invalid_arguments(f"{message.interface}#{object_id}", message, why) from why
         if self._observer is not None:
             self._observer(Said(self.name, object_id, message, arguments, incoming=True, discarded=True))
 
@@ -293,5 +293,6 @@ def _invalid_method(text: str) -> ProtocolError:
     return _display_error(WlDisplay.Error.INVALID_METHOD, text)
 
 
-def _invalid_arguments(obj: Object, message: Message, why: Exception) -> ProtocolError:
-    return _invalid_method(f"invalid arguments for {obj!r}.{message.name}: {why}")
+def _invalid_arguments(who: str, message: Message, why: Exception) -> ProtocolError:
+    detail = why if isinstance(why, Malformed) else "too short"
+    return _invalid_method(f"invalid arguments for {who}.{message.name}: {detail}")

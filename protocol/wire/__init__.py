@@ -30,7 +30,7 @@ class Wire(Protocol):
     """How one connection's messages look. Keeps what has come of the next message."""
 
     refusals: ClassVar[tuple[type[Exception], ...]]
-    """What its decoders raise on a malformed body."""
+    """What its decoders raise on a malformed body: Malformed, or their library's own word for "too short"."""
 
     def frames(self, data: bytes) -> Iterable[tuple[int, int, bytes]]:
         """(object id, opcode, body) of every message now complete. Raises Malformed."""

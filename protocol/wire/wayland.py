@@ -4,8 +4,10 @@ A codec is compiled once per message and process. A message of plain numbers, wh
 single `struct` format; any other is a row of steps, each of which reads or writes one argument.
 
 `fixed` is a float: every 24.8 number is one exactly, so decoding and encoding again gives the same bits.
-As in libwayland, bytes behind the last argument are ignored and a message may be no longer than the
-receiver's buffer: 4096 bytes unless both ends agreed otherwise (libwayland 1.23 made that adjustable).
+What is accepted is what libwayland accepts: bytes behind the last argument are ignored, a string has no
+NUL inside, and a message is no longer than the receiver's buffer, 4096 bytes unless it was told otherwise
+(libwayland 1.23). Two things it lets pass are refused: a length that is not in whole words, and a string
+that is not UTF-8.
 """
 
 import struct
@@ -36,8 +38,7 @@ Write = Callable[[object], bytes]
 class WaylandWire:
     """The binary format of libwayland."""
 
-    # Malformed and UnicodeDecodeError are both ValueErrors; struct.error is what a short body raises.
-    refusals: ClassVar[tuple[type[Exception], ...]] = (ValueError, struct.error)
+    refusals: ClassVar[tuple[type[Exception], ...]] = (Malformed, struct.error)
 
     def __init__(self, *, message_bytes: int = MESSAGE_BYTES) -> None:
         self._limit = message_bytes
@@ -52,8 +53,10 @@ class WaylandWire:
         while end - at >= 8:
             object_id, word = read_header(data, at)
             size = word >> 16
-            if size < 8 or size & 3 or size > self._limit:
-                raise Malformed(f"a message of {size} bytes")
+            if size < 8 or size & 3:
+                raise Malformed(f"message length {size} is not that of whole words")
+            if size > self._limit:
+                raise Malformed(f"message length {size} exceeds {self._limit}")
             after = at + size
             if after > end:
                 break
@@ -142,7 +145,7 @@ def _read_array(body: bytes, at: int) -> tuple[bytes, int]:
     end = start + _WORD.unpack_from(body, at)[0]
     after = end + 3 & ~3
     if after > len(body):
-        raise Malformed("longer than its message")
+        raise Malformed("an argument longer than its message")
     return body[start:end], after
 
 
@@ -155,7 +158,10 @@ def _read_string(body: bytes, at: int) -> tuple[str | None, int]:
         raise Malformed("a string without its NUL")
     if raw.find(0) != len(raw) - 1:
         raise Malformed("a string with a NUL inside")
-    return raw[:-1].decode(), after
+    try:
+        return raw[:-1].decode(), after
+    except UnicodeDecodeError as error:
+        raise Malformed("a string that is not UTF-8") from error
 
 
 def _read_text(body: bytes, at: int) -> tuple[str, int]:
