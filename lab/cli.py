@@ -7,7 +7,7 @@ from typing import Final
 
 from cyclopts import App, CycloptsError
 
-from syncline.lab.exit import USAGE, Usage
+from syncline.lab.exit import FAIL, USAGE, Usage
 
 INTERRUPTED: Final = 130
 """What a shell reports for a process that SIGINT ended."""
@@ -43,6 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """The exit code."""
     try:
         code = app(arguments)
+        sys.stdout.flush()
     except (CycloptsError, Usage) as error:
         print(f"syncline: {_sentence(error)}", file=sys.stderr)
         return USAGE
@@ -50,7 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return INTERRUPTED
     except BrokenPipeError:  # `| head` has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+        return FAIL
     return code if isinstance(code, int) else 0
 
 

@@ -1,7 +1,9 @@
 """`syncline screenshot`: an ext-image-copy-capture client that photographs one output into shared memory."""
 
+import os
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated, ClassVar, Final
 
 import numpy as np
 from cyclopts import Parameter
@@ -11,10 +13,11 @@ from syncline.clients.toolkit.display import Display
 from syncline.clients.toolkit.loop import ClientError, Context
 from syncline.clients.toolkit.options import Options
 from syncline.clients.toolkit.shm import ShmBuffer
-from syncline.kms_model.loops import NS_PER_S
+from syncline.kms_model.loops import NS_PER_S, RealLoop, run_real
 from syncline.lab.exit import PASS, Usage
 from syncline.lab.png import encode_png
 from syncline.protocol.object import NewId, Proxy
+from syncline.protocol.transport.unix import connect
 
 Pixels = NDArray[np.uint32]
 
@@ -26,7 +29,7 @@ NO_OPTIONS: Final = 0
 class Output(Proxy):
     interface = "wl_output"
     up_to = 4
-    ignored = ("geometry", "mode", "done", "scale", "name", "description")
+    ignored: ClassVar[tuple[str, ...]] = ("geometry", "mode", "done", "scale", "name", "description")
 
 
 class SourceManager(Proxy):
@@ -45,7 +48,7 @@ class Session(Proxy):
     """What a frame must look like; `size` is known once it is `described`."""
 
     interface = "ext_image_copy_capture_session_v1"
-    ignored = ("shm_format", "dmabuf_device", "dmabuf_format")
+    ignored: ClassVar[tuple[str, ...]] = ("shm_format", "dmabuf_device", "dmabuf_format")
 
     def __init__(self, new: NewId, context: Context) -> None:
         super().__init__(new)
@@ -66,7 +69,7 @@ class Session(Proxy):
 
 class Frame(Proxy):
     interface = "ext_image_copy_capture_frame_v1"
-    ignored = ("transform", "damage", "presentation_time")
+    ignored: ClassVar[tuple[str, ...]] = ("transform", "damage", "presentation_time")
 
     def __init__(self, new: NewId, context: Context) -> None:
         super().__init__(new)
@@ -115,7 +118,7 @@ def screenshot(
 
     Example: `syncline screenshot now.png --socket wayland-1`
     """
-    path = socket_path(socket)
+    path = _socket_path(socket)
 
     async def main(loop: RealLoop) -> Pixels:
         context = Context(loop=loop, transport=connect(loop, path), device=None, options=Options())
@@ -123,7 +126,7 @@ def screenshot(
 
     try:
         pixels = run_real(main)
-    except ConnectionError as refused:
+    except OSError as refused:
         raise Usage(
             f"no compositor answers at {path} ({refused.strerror}): start one, or name its --socket"
         ) from None
@@ -134,3 +137,10 @@ def screenshot(
     except OSError as error:
         raise Usage(f"cannot write {file}: {error.strerror}") from None
     return PASS
+
+
+def _socket_path(name: str) -> Path:
+    name = name or os.environ.get("WAYLAND_DISPLAY", "")
+    if not name:
+        raise Usage("no Wayland socket: set WAYLAND_DISPLAY, or name one with --socket")
+    return Path(os.environ.get("XDG_RUNTIME_DIR", "/run")) / name  # an absolute name wins

@@ -98,6 +98,7 @@ class WatchFd(Op, frozen=True, kw_only=True, tag="watch"):
         if self.kind == "sync_file":  # the same fence, and another entry in epoll's eyes
             fd = os.dup(fd)
             process.bind_fd(None, fd)
+        process.polled(fd)
         process.watches.add(fd, Watch(self.label or self.fd, self.kind, self.fd))
 
 

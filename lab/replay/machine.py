@@ -8,6 +8,7 @@ from syncline.kms_model import uapi
 from syncline.kms_model.device import Device
 from syncline.kms_model.kernel import Kernel
 from syncline.kms_model.profiles import profile
+from syncline.kms_model.sync_file import SyncFile
 from syncline.kms_model.task import Pending
 from syncline.kms_model.trace import TraceEvent, Warn
 
@@ -33,13 +34,16 @@ class OpenFile:
         self.device = device
         self.file = device.open(node)
         self.readable, self._bell = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
-        self.file.on_readable = lambda: os.write(self._bell, b"\1")
+        self.file.on_readable = self._ring
 
     def read_events(self) -> list[uapi.Event]:
         events = self.file.read_events()
         if events and not self.file.has_events:
             os.read(self.readable, 1)
         return events
+
+    def _ring(self) -> None:
+        os.write(self._bell, b"\1")
 
     def close(self) -> None:
         """Our end; `readable` is the process's to close."""
@@ -76,7 +80,13 @@ class Machine:
         """The last close(2) of an open file."""
         self._open_files.remove(file)
         file.close()
-        return file.device.close(file.file, self.kernel.now_ns)
+        return file.device.close(file.file, self.kernel.now_ns, interrupt=False)
+
+    def polled(self, fd: int) -> None:
+        """poll(2) begins on `fd`: the order of first polls is that of the wake-ups."""
+        sync_file = self.kernel.descriptors.find(fd, SyncFile)
+        if sync_file is not None:
+            sync_file.polled()
 
     def settle(self) -> None:
         """Let the kernel see closed descriptors and finish what that set off."""

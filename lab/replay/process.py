@@ -218,6 +218,10 @@ class Process:
 
     # -- poll and events -----------------------------------------------------------------------
 
+    def polled(self, fd: int) -> None:
+        """Somebody begins to wait for `fd`."""
+        self._machine.polled(fd)
+
     def poll(self, fd: int, events: Sequence[str]) -> list[str]:
         """poll(2) without a timeout."""
         if self._is_dmabuf(fd):

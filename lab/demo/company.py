@@ -1,0 +1,79 @@
+"""The running parts of the demo, and what is heard of them."""
+
+import asyncio
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from syncline.compositor.core.report import ReportEvent
+from syncline.lab.demo.ledger import Ledger
+from syncline.lab.demo.process import Part
+from syncline.lab.demo.record import Record
+
+DEVICE: Final = "device"
+COMPOSITOR: Final = "compositor"
+SOCKET: Final = "wayland-syncline"
+READY_S: Final = 10.0
+LOOK_AGAIN_S: Final = 0.005
+
+
+class CannotStart(Exception):
+    """A part ended before others could connect to it; the text is one sentence."""
+
+
+class Company:
+    """Parts run in a directory of their own, so that no two demos meet. `over` is set when nothing can go on."""
+
+    def __init__(self, directory: Path) -> None:
+        self.ledger = Ledger()
+        self.record = Record()
+        self.notes: list[str] = []
+        self.over = asyncio.Event()
+        self.node = directory / "card0"
+        self.socket = directory / SOCKET
+        self._parts: list[Part] = []
+        self._decode = msgspec.json.Decoder(ReportEvent)
+        self._environment = os.environ | {"XDG_RUNTIME_DIR": str(directory)}
+
+    def start(self, name: str, words: Sequence[str]) -> Part:
+        """Start `syncline WORDS`."""
+        part = Part(name, words, self._environment, on_event=self._hear, on_end=self._mourn)
+        self._parts.append(part)
+        return part
+
+    async def start_server(self, name: str, words: Sequence[str], socket: Path) -> None:
+        """Start a part that others connect to, and wait until they can. Raises CannotStart."""
+        part = self.start(name, words)
+        try:
+            async with asyncio.timeout(READY_S):
+                while not os.path.exists(socket):  # noqa: ASYNC240, PTH110 - a directory of our own, in memory
+                    if part.ended:
+                        raise CannotStart(f"the {name} {part.obituary}")
+                    await asyncio.sleep(LOOK_AGAIN_S)
+        except TimeoutError:
+            raise CannotStart(f"the {name} was not ready within {READY_S:.0f} s") from None
+
+    async def stop(self) -> None:
+        """Clients first, together; then the compositor, then the device."""
+        servers = [part for part in self._parts if part.name in {DEVICE, COMPOSITOR}]
+        await asyncio.gather(*(part.stop() for part in self._parts if part not in servers))
+        for part in reversed(servers):
+            await part.stop()
+
+    def _hear(self, name: str, line: bytes) -> None:
+        self.record.add_line(name, line)
+        if name == COMPOSITOR:
+            self.ledger.feed(self._decode.decode(line))
+
+    def _mourn(self, part: Part) -> None:
+        """Somebody has ended. After a server's end the others end too, and need no word."""
+        if self.over.is_set() or (part.stopping and part.is_well):
+            return
+        if part.name in {DEVICE, COMPOSITOR}:
+            self.notes.append(f"The {part.name} {part.obituary}; the demo ended there.")
+            self.over.set()
+        else:
+            self.notes.append(f"The client {part.name} {part.obituary}; the others went on.")
