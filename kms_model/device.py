@@ -16,7 +16,7 @@ from syncline.kms_model.kernel import Kernel
 from syncline.kms_model.kms.ioctls import Kms
 from syncline.kms_model.profiles import SYNCLINE, Profile
 from syncline.kms_model.quirks import UPSTREAM, Quirks
-from syncline.kms_model.task import Pending, Task
+from syncline.kms_model.task import Completion, Pending, Task
 from syncline.kms_model.trace import TraceEvent
 from syncline.kms_model.uapi import CreateDumb, DeviceError, DropMaster, Request, SetClientCap, SetMaster
 from syncline.kms_model.vgem import Vgem
@@ -93,12 +93,22 @@ class Device:
         kernel.settle()
         return pending
 
-    def close(self, file: File, now_ns: int) -> Pending[None]:
-        """Close the file: its calls end as by a signal, then everything it had goes. May sleep, as in KMS."""
+    def close(self, file: File, now_ns: int, *, interrupt: bool = True) -> Pending[None]:
+        """Close the file and let go of everything it had; may sleep, as in KMS.
+
+        Calls under way hold the file: they end as by a signal (their process died), or, without
+        `interrupt`, close(2) is over at once and the release waits for them.
+        """
         self.kernel.advance(now_ns)
-        pending = self._start(file, self._release(file))
+        assert not file.closed, "closed twice"
+        file.closed = True
+        if interrupt:
+            for call in tuple(file.calls):
+                call.interrupt()
+        task: Task[None] = Task(self.kernel, self._release(file))
+        task.step()
         self.kernel.settle()
-        return pending
+        return task
 
     def unplug(self) -> None:
         """The hardware is gone: every later call is ENODEV (hot-unplug)."""
@@ -134,9 +144,10 @@ class Device:
         return task
 
     async def _release(self, file: File) -> None:
-        for call in tuple(file.calls):
-            call.interrupt()
-        file.closed = True
+        while file.calls:
+            ended = Completion()
+            next(iter(file.calls)).add_done_callback(ended.complete)
+            await self.kernel.wait(ended, interruptible=False)
         for subsystem in self._subsystems:
             sleeping = subsystem.file_closed(file)
             if sleeping is not None:

@@ -12,12 +12,13 @@ NAME_SIZE: Final = 32
 class SyncFile:
     """What is behind the descriptor: one fence, for good. `user_name` is set for merged ones."""
 
-    __slots__ = ("_box", "fence", "user_name")
+    __slots__ = ("_box", "_was_polled", "fence", "user_name")
 
     def __init__(self, fence: Fence, user_name: str = "") -> None:
         self.fence = fence
         self.user_name = user_name
         self._box: Signalbox | None = None
+        self._was_polled = False
 
     def publish(self, descriptors: Descriptors) -> Fd:
         """Its descriptor, to be given away. Once."""
@@ -26,6 +27,17 @@ class SyncFile:
         if self.fence.signalled or not self.fence.add_callback(self._signalled):
             self._box.signal()
         return fd
+
+    def polled(self) -> None:
+        """Somebody polls for the first time: from here on the kernel wakes it, after those before it.
+
+        The descriptor is a pipe, so the machine does not see poll(2). A caller who knows of it and cares for
+        the order of wake-ups says so; others are woken in the order in which the sync_files were made.
+        """
+        if not self._was_polled:
+            self._was_polled = True
+            if self.fence.remove_callback(self._signalled):
+                self.fence.add_callback(self._signalled)
 
     def _signalled(self, _fence: Fence) -> None:
         if self._box is not None:

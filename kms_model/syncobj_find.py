@@ -8,11 +8,13 @@ from syncline.kms_model.fence import Fence
 from syncline.kms_model.file import File
 from syncline.kms_model.syncobj import Syncobj
 from syncline.kms_model.task import Bell
-from syncline.kms_model.trace import Warn
+from syncline.kms_model.trace import WaitTrace, Warn
 from syncline.kms_model.uapi import DeviceError
 
 WAIT_FOR_SUBMIT_NS: Final = 5_000_000_000
 """The longest an ioctl sleeps for a point to be submitted: the last-resort stall."""
+STALL: Final = "stall"
+"""Reason in the trace (F25, F26): user space asked for a fence before there was one."""
 MAX_COUNT: Final = 1 << 20
 """Larger arrays are beyond what kmalloc gives: ENOMEM."""
 
@@ -78,13 +80,17 @@ def find_fence_waiting(file: File, handle: int, point: int) -> Coroutine[Any, An
 
 
 async def _find_fence_waiting(file: File, syncobj: Syncobj, point: int) -> Fence:
+    kernel = file.kernel
+    began_ns = kernel.now_ns
     wait = SubmitWait(point)
-    deadline_ns = file.kernel.now_ns + WAIT_FOR_SUBMIT_NS
     syncobj.watch(wait)
+    kernel.report(WaitTrace(began_ns, file.label, STALL, end=False))
     try:
         while wait.fence is None:
-            if not await file.kernel.wait(wait.bell, deadline_ns=deadline_ns):
+            if not await kernel.wait(wait.bell, deadline_ns=began_ns + WAIT_FOR_SUBMIT_NS):
                 raise DeviceError(ETIME, f"point {point} was not submitted in time")
     finally:
         syncobj.unwatch(wait)
+        waited_ns = kernel.now_ns - began_ns
+        kernel.report(WaitTrace(kernel.now_ns, file.label, STALL, end=True, waited_ns=waited_ns))
     return wait.fence

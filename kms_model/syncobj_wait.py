@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from syncline.kms_model.fence import Fence
 from syncline.kms_model.file import File
+from syncline.kms_model.kernel import Kernel
 from syncline.kms_model.syncobj import Syncobj
 from syncline.kms_model.syncobj_find import find_array, point_array
 from syncline.kms_model.task import Bell
@@ -57,30 +58,25 @@ def _wait(
     array = WaitArray(syncobjs, point_array(points, count), request.flags)
     if array.satisfied_at_entry():
         return SyncobjWaitReply(array.first)
-    return _sleep(file, array, request)
-
-
-async def _sleep(
-    file: File, array: "WaitArray", request: SyncobjWait | SyncobjTimelineWait
-) -> SyncobjWaitReply:
-    kernel = file.kernel
-    began_ns = kernel.now_ns
+    array.hint(request.deadline_ns)
     timeout_ns = _signed(request.timeout_ns)
-    deadline_ns = None if timeout_ns == FOREVER_NS else timeout_ns
-    array.prepare(request.deadline_ns)
-    slept = False
+    if timeout_ns <= file.kernel.now_ns:
+        raise DeviceError(ETIME, "not yet")
+    return _sleep(file.kernel, file.label, array, None if timeout_ns == FOREVER_NS else timeout_ns)
+
+
+async def _sleep(kernel: Kernel, who: str, array: "WaitArray", deadline_ns: int | None) -> SyncobjWaitReply:
+    began_ns = kernel.now_ns
+    kernel.report(WaitTrace(began_ns, who, "syncobj", end=False))
+    array.watch()
     try:
         while not array.satisfied():
-            if kernel.trace is not None and not slept and timeout_ns > kernel.now_ns:
-                kernel.report(WaitTrace(kernel.now_ns, file.label, "syncobj", end=False))
-                slept = True
             if not await kernel.wait(array.bell, deadline_ns=deadline_ns):
                 raise DeviceError(ETIME, "not in time")
     finally:
         array.leave()
-        if slept:
-            waited_ns = kernel.now_ns - began_ns
-            kernel.report(WaitTrace(kernel.now_ns, file.label, "syncobj", end=True, waited_ns=waited_ns))
+        waited_ns = kernel.now_ns - began_ns
+        kernel.report(WaitTrace(kernel.now_ns, who, "syncobj", end=True, waited_ns=waited_ns))
     return SyncobjWaitReply(array.first)
 
 
@@ -148,15 +144,18 @@ class WaitArray:
                 done += 1
         return done == len(self.entries) or (done > 0 and not self._flags & _ALL)
 
-    def prepare(self, deadline_ns: int) -> None:
-        """Watch for what has no fence yet, and pass the deadline hint to what has one."""
-        for entry in self.entries:
-            if entry.fence is None:
-                entry.syncobj.watch(entry)
+    def hint(self, deadline_ns: int) -> None:
+        """With DEADLINE, pass it on to every fence that is there now, not to later ones."""
         if self._flags & _DEADLINE:
             for entry in self.entries:
                 if entry.fence is not None:
                     entry.fence.set_deadline(deadline_ns)
+
+    def watch(self) -> None:
+        """Look out for what has no fence yet."""
+        for entry in self.entries:
+            if entry.fence is None:
+                entry.syncobj.watch(entry)
 
     def satisfied(self) -> bool:
         """With ALL, `first` stays what it was at entry."""

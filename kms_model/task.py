@@ -50,7 +50,8 @@ class Completion:
         self.done = False
         self._waiters: list[Callable[[], None]] = []
 
-    def complete(self) -> None:
+    def complete(self, _cause: object = None) -> None:
+        """Fits as a callback of a fence or of a pending call."""
         self.done = True
         waiters, self._waiters = self._waiters, []
         for wake in waiters:
