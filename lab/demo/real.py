@@ -48,7 +48,7 @@ async def _run(loop: RealLoop, plan: Plan, company: Company, console: Console | 
 
 async def _raise_curtain(plan: Plan, company: Company) -> None:
     outputs = [word for output in plan.outputs for word in ("--output", output)]
-    device = ["device", "--node", str(company.node), *outputs]
+    device = ["device", "--socket", str(company.node), *outputs]
     compositor = ["compositor", "--device", str(company.node), "--socket", str(company.socket)]
     await company.start_server(DEVICE, device, company.node)
     await company.start_server(COMPOSITOR, compositor, company.socket)
