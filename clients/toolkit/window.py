@@ -62,7 +62,7 @@ class Window:
     async def __aenter__(self) -> Self:
         options = self.context.options
         self._toplevel.send("set_title", options.title)
-        self._toplevel.send("set_app_id", "syncline")
+        self._toplevel.send("set_app_id", options.title)  # by which the compositor reports tell demos apart
         if options.fullscreen:
             self._toplevel.send("set_fullscreen", None)
         if options.maximised:
