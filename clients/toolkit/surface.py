@@ -28,10 +28,10 @@ class Vblank:
     refresh_ns: int
 
     def next_after(self, when_ns: int) -> int | None:
-        """The first vblank not before `when_ns`; None when the refresh rate is not constant (P8)."""
+        """The first vblank later than `when_ns`; None when the refresh rate is not constant (P8)."""
         if not self.refresh_ns:
             return None
-        cycles = -((self.presented_ns - when_ns) // self.refresh_ns)
+        cycles = (when_ns - self.presented_ns) // self.refresh_ns + 1
         return self.presented_ns + max(0, cycles) * self.refresh_ns
 
 

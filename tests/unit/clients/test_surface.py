@@ -8,9 +8,9 @@ from syncline.clients.toolkit.surface import Vblank
 @pytest.mark.parametrize(
     ("when_ns", "expected_ns"),
     [
-        pytest.param(1000, 1000, id="at the vblank itself"),
+        pytest.param(1000, 1016, id="at the vblank itself it is too late"),
         pytest.param(1001, 1016, id="just after it"),
-        pytest.param(1016, 1016, id="at the next one"),
+        pytest.param(1015, 1016, id="just before the next one"),
         pytest.param(1050, 1064, id="some refreshes later"),
         pytest.param(990, 1000, id="before a presentation that lies in the future"),
     ],
