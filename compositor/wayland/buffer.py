@@ -53,3 +53,11 @@ class CoreBuffer(WlBuffer):
         del self._session.stage.released[self.buffer]
         if not self._session.gone:
             self._session.core.destroy_buffer(self.buffer, self._session.now_ns)
+
+
+class DmabufBuffer(CoreBuffer):
+    """A client's dma-buf, whose descriptor the core owns."""
+
+    def on_destroyed(self) -> None:
+        super().on_destroyed()
+        self._session.descriptors.leave()

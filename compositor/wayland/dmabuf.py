@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from syncline.compositor.core.buffer import Buffer
-from syncline.compositor.wayland.buffer import CoreBuffer
+from syncline.compositor.wayland.buffer import DmabufBuffer
 from syncline.compositor.wayland.dmabuf_feedback import FORMAT_TABLE, ZwpLinuxDmabufFeedbackV1
 from syncline.compositor.wayland.session import Session
 from syncline.compositor.wayland.surface import WlSurface
@@ -77,7 +77,7 @@ class ZwpLinuxBufferParamsV1(Resource):
             raise self.error(_Error.PLANE_SET, f"plane {plane_idx} is there already")
         if self.version >= 5 and any(plane.modifier != modifier for plane in self._planes.values()):
             raise self.error(_Error.INVALID_FORMAT, "all planes need the same modifier")  # D7
-        self._planes[plane_idx] = _Plane(fd.take(), offset, stride, modifier)
+        self._planes[plane_idx] = _Plane(self._session.descriptors.take(fd), offset, stride, modifier)
 
     def set_sampling_device(self, device: bytes) -> None:
         """With one device there is nothing to choose; one that was not advertised is no error (D6)."""
@@ -92,7 +92,7 @@ class ZwpLinuxBufferParamsV1(Resource):
         except DeviceError:
             self.send("failed")  # D9
             return
-        self.send_new("created", lambda new: CoreBuffer(new, self._session, buffer))
+        self.send_new("created", lambda new: DmabufBuffer(new, self._session, buffer))
 
     def create_immed(self, new: NewId, width: int, height: int, format: int, flags: int) -> None:
         self._check(width=width, height=height, format=format)
@@ -101,14 +101,14 @@ class ZwpLinuxBufferParamsV1(Resource):
         except DeviceError as refusal:
             text = f"the import failed: {os.strerror(refusal.errno)}"
             raise self.error(_Error.INVALID_WL_BUFFER, text) from refusal
-        CoreBuffer(new, self._session, buffer)
+        DmabufBuffer(new, self._session, buffer)
 
     def destroy(self) -> None:
         """Used or not."""
 
     def on_destroyed(self) -> None:
         for plane in self._planes.values():
-            os.close(plane.fd)
+            self._session.descriptors.close(plane.fd)
 
     def _check_unused(self) -> None:
         if self._is_used:
@@ -142,15 +142,19 @@ class ZwpLinuxBufferParamsV1(Resource):
         self._is_used = True
         plane = self._planes.pop(0)
         if flags:
-            os.close(plane.fd)
+            self._session.descriptors.close(plane.fd)
             raise DeviceError(errno.EOPNOTSUPP, "no flipped or interlaced buffers")
-        return self._session.core.import_dmabuf(
-            self._session.client,
-            Fd(plane.fd),
-            width=width,
-            height=height,
-            format=format,
-            pitch=plane.stride,
-            offset=plane.offset,
-            modifier=MODIFIER_LINEAR,  # what an implicit modifier means on this device
-        )
+        try:
+            return self._session.core.import_dmabuf(
+                self._session.client,
+                Fd(plane.fd),
+                width=width,
+                height=height,
+                format=format,
+                pitch=plane.stride,
+                offset=plane.offset,
+                modifier=MODIFIER_LINEAR,  # what an implicit modifier means on this device
+            )
+        except DeviceError:
+            self._session.descriptors.leave()
+            raise

@@ -3,6 +3,8 @@
 import os
 from typing import Final
 
+from syncline.compositor.wayland.descriptors import Descriptors
+
 Rect = tuple[int, int, int, int]
 BYTES_PER_PIXEL: Final = 4  # every format that is offered
 
@@ -14,7 +16,8 @@ class PoolShrunk(Exception):
 class Pool:
     """Owns the descriptor until the wl_shm_pool and the last buffer cut from it have let go."""
 
-    def __init__(self, fd: int, size: int) -> None:
+    def __init__(self, descriptors: Descriptors, fd: int, size: int) -> None:
+        self._descriptors = descriptors
         self._fd = fd
         self._users = 1
         self.size = size
@@ -26,7 +29,7 @@ class Pool:
     def drop(self) -> None:
         self._users -= 1
         if not self._users:
-            os.close(self._fd)
+            self._descriptors.close(self._fd)
             self._fd = -1
 
     def probe(self) -> None:

@@ -13,6 +13,7 @@ from syncline.compositor.core.effects import PreferredScale
 from syncline.compositor.core.errors import Violation
 from syncline.compositor.core.output import Output
 from syncline.compositor.core.surface import Client, Surface
+from syncline.compositor.wayland.descriptors import Descriptors
 from syncline.compositor.wayland.memfd import Memfd
 from syncline.compositor.wayland.pulse import Pulse
 from syncline.protocol.display import Globals
@@ -75,6 +76,7 @@ class Session:
     client: Client
     globals: Globals
     gone: bool = False
+    descriptors: Descriptors = field(default_factory=Descriptors)
     pulse: Pulse = field(default_factory=Pulse)
     surfaces: dict[Surface, SurfaceObjects] = field(default_factory=dict)
     outputs: dict[Output, list[Resource]] = field(default_factory=dict)

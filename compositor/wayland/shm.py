@@ -23,15 +23,16 @@ class WlShm(Resource):
     interface = "wl_shm"
     up_to = 2
 
-    def __init__(self, new: NewId, _session: Session) -> None:
+    def __init__(self, new: NewId, session: Session) -> None:
         super().__init__(new)
+        self._descriptors = session.descriptors
         for format in FORMATS:
             self.send("format", format)
 
     def create_pool(self, new: NewId, fd: ReceivedFd, size: int) -> None:
         if size <= 0:
             raise self.error(_Error.INVALID_STRIDE, f"a pool of {size} bytes")
-        pool = Pool(fd.take(), size)
+        pool = Pool(self._descriptors, self._descriptors.take(fd), size)
         try:
             pool.probe()
         except OSError as refusal:

@@ -1,0 +1,222 @@
+"""The compositor as a process: `python -m compositor`, or `syncline compositor`."""
+
+import asyncio
+import ctypes
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Final
+
+from cyclopts import App, CycloptsError, Parameter
+from cyclopts.validators import Number
+
+from syncline.compositor.core.policy import AcquireMode, ImplicitMode, Policy
+from syncline.compositor.core.report import ReportEvent
+from syncline.compositor.loop import Driver, EventStream
+from syncline.compositor.wayland.globals import CapError, parse_caps
+from syncline.kms_model.journal import open_sink
+from syncline.kms_model.loops import NS_PER_S, RealLoop, run_real, sleep_until
+from syncline.kms_model.node import NodeError, default_path
+from syncline.kms_model.remote import RemoteFile
+from syncline.kms_model.uapi import DeviceError
+from syncline.protocol.transport.listener import Listener, NameTaken, listen, listen_anywhere, socket_path
+from syncline.protocol.transport.unix import UnixTransport
+
+EXIT_FAILED: Final = 1
+EXIT_USAGE: Final = 2
+NODE_READY_NS: Final = 5 * NS_PER_S
+LOOK_AGAIN_NS: Final = NS_PER_S // 200
+_PR_SET_PDEATHSIG: Final = 1
+
+
+class Unavailable(Exception):
+    """Something the compositor needs is not there; the text says what would help."""
+
+
+@Parameter(name="*", negative="", show_default=bool)
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Options:
+    """The command line of the compositor."""
+
+    socket: str = ""
+    """Wayland socket: a name in $XDG_RUNTIME_DIR or a path (default: the first free of wayland-1, -2, …)."""
+
+    device: str = ""
+    """Device node to run on (default: start one of our own, and end it too)."""
+
+    output: tuple[str, ...] = ()
+    """A screen of our own device, WIDTHxHEIGHT@HZ; repeatable."""
+
+    acquire: AcquireMode = AcquireMode.SIGNAL_WAIT
+    """When an update with an acquire point may be shown: once signalled, or once a fence exists."""
+
+    implicit: ImplicitMode = ImplicitMode.WAIT
+    """What is done about fences of buffers without points: wait for them, or let GPU and display wait."""
+
+    cap: tuple[str, ...] = ()
+    """GLOBAL=VERSION: offer no newer version of that global; 0 hides it. Repeatable."""
+
+    events: str = ""
+    """Where the event stream goes: a path, or fd:N for an inherited descriptor."""
+
+    seconds: Annotated[float, Parameter(validator=Number(gte=0))] = 0.0
+    """End after so many seconds; 0: run until a signal comes."""
+
+
+DEFAULTS: Final = Options()
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Parse the arguments and run; returns the exit status."""
+    app = App(
+        name="compositor",
+        help="The Syncline compositor.",
+        version_flags=[],
+        result_action="return_value",
+    )
+    app.default(_command)
+    try:
+        status = app(arguments, exit_on_error=False, print_error=False)
+    except CycloptsError as error:
+        return _complain(str(error), EXIT_USAGE)
+    assert status is None or isinstance(status, int), "None after --help"
+    return status or 0
+
+
+def _command(options: Options = DEFAULTS) -> int:
+    return launch(options)
+
+
+def launch(options: Options) -> int:
+    """Run the compositor as this process. Returns the exit status; what went wrong is one sentence on stderr."""
+    try:
+        caps = parse_caps(options.cap)
+        run_real(lambda loop: _run(loop, options, caps))
+    except (CapError, Unavailable) as error:
+        return _complain(str(error), EXIT_USAGE)
+    except DeviceError as loss:
+        return _complain(f"the device is lost: {os.strerror(loss.errno)}", EXIT_FAILED)
+    return 0
+
+
+async def _run(loop: RealLoop, options: Options, caps: dict[str, int]) -> None:
+    end = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, end.set)
+    if options.seconds:
+        loop.call_at_ns(loop.now_ns() + round(options.seconds * NS_PER_S), end.set)
+    with ExitStack() as owned:
+        report: Callable[[list[ReportEvent]], None] = _unheard
+        if options.events:
+            report = _event_stream(loop, options.events, owned).write
+        path = Path(options.device) if options.device else await _start_device(loop, options.output, owned)
+        device = _open_device(path)
+        owned.callback(device.close)
+        policy = Policy(acquire=options.acquire, implicit=options.implicit)
+        driver = Driver(loop, device, policy=policy, caps=caps, report=report)
+        owned.callback(driver.close)
+        listener = _listen(loop, options.socket, driver.server.accept)
+        owned.callback(listener.close)
+        screens = ", ".join(f"{each.name} {each.mode.name}" for each in driver.core.outputs)
+        sys.stdout.write(f"syncline compositor: ready on {listener.path.name} ({screens}; device {path})\n")
+        sys.stdout.flush()
+        await end.wait()
+
+
+def _unheard(_events: list[ReportEvent]) -> None:
+    """Without --events nobody listens."""
+
+
+def _event_stream(loop: RealLoop, where: str, owned: ExitStack) -> EventStream:
+    try:
+        stream = EventStream(loop, open_sink(where))
+    except OSError as error:
+        raise Unavailable(f"cannot write events to {where}: {error.strerror}") from error
+    owned.callback(stream.close)
+    return stream
+
+
+def _listen(loop: RealLoop, name: str, on_client: Callable[[UnixTransport], None]) -> Listener:
+    try:
+        if name:
+            return listen(loop, socket_path(name, os.environ), on_client)
+        return listen_anywhere(loop, Path(os.environ["XDG_RUNTIME_DIR"]), on_client)
+    except KeyError as missing:
+        raise Unavailable(
+            "XDG_RUNTIME_DIR is not set: set it, or give --socket an absolute path"
+        ) from missing
+    except NameTaken as taken:
+        raise Unavailable(f"{taken}: choose another name with --socket") from taken
+    except OSError as error:
+        raise Unavailable(f"cannot listen on {name or 'a Wayland socket'}: {error.strerror}") from error
+
+
+def _open_device(path: Path) -> RemoteFile:
+    try:
+        return RemoteFile(path)
+    except OSError as error:
+        raise Unavailable(
+            f"no device node at {path} ({error.strerror}): start one with `syncline device`, "
+            "or leave --device out to have one started"
+        ) from error
+
+
+async def _start_device(loop: RealLoop, outputs: Sequence[str], owned: ExitStack) -> Path:
+    """A device process of our own at the place where clients look. It ends with us, however we end."""
+    try:
+        path = default_path(os.environ.get("XDG_RUNTIME_DIR"))
+    except NodeError as error:
+        raise Unavailable(str(error)) from error
+    process = _spawn_device(path, outputs)
+    owned.callback(_stop, process)
+    deadline_ns = loop.now_ns() + NODE_READY_NS
+    while not _answers(path):
+        if process.poll() is not None:
+            assert process.stderr is not None
+            *_, last = [b"it ended at once", *process.stderr.read().splitlines()]
+            raise Unavailable(f"the device did not start: {last.decode(errors='replace')}")
+        if loop.now_ns() > deadline_ns:
+            raise Unavailable(f"the device did not start within {NODE_READY_NS // NS_PER_S} s")
+        await sleep_until(loop, loop.now_ns() + LOOK_AGAIN_NS)
+    return path
+
+
+def _spawn_device(path: Path, outputs: Sequence[str]) -> subprocess.Popen[bytes]:
+    words = [word for output in outputs for word in ("--output", output)]
+    return subprocess.Popen(  # noqa: S603  this interpreter, our own module
+        [sys.executable, "-m", "syncline.kms_model", "--socket", str(path), *words],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        start_new_session=True,  # Ctrl-C is for us; the device is told when its users are gone
+        preexec_fn=_die_with_parent,  # noqa: PLW1509  there are no threads here
+    )
+
+
+def _answers(path: Path) -> bool:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as probe:
+        return probe.connect_ex(str(path)) == 0
+
+
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    process.terminate()
+    process.communicate()
+
+
+def _die_with_parent() -> None:
+    """In the child: even SIGKILL of the compositor ends its device."""
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
+def _complain(text: str, status: int) -> int:
+    sys.stderr.write(f"syncline compositor: {' '.join(text.split())}\n")
+    return status
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,218 @@
+"""The only place of the compositor that waits: device, clients, watched points and deadlines on one loop."""
+
+import os
+import select
+from collections.abc import Callable, Mapping
+from errno import ETIME
+from typing import Final
+
+import msgspec
+
+from syncline.compositor.core.compositor import Compositor
+from syncline.compositor.core.policy import Policy
+from syncline.compositor.core.report import ReportEvent
+from syncline.compositor.wayland.server import Server
+from syncline.kms_model.loops import Deadline, Loop
+from syncline.kms_model.uapi import (
+    DeviceError,
+    DeviceFile,
+    Fd,
+    SyncobjEventfd,
+    SyncobjTimelineWait,
+    WaitFlag,
+)
+
+WATCHDOG_NS: Final = 1_000_000_000
+"""How long a lost wake-up can go unnoticed (ACQ-29)."""
+
+UNREAD_MAX: Final = 16 << 20
+"""Bytes of the event stream that its reader may be behind; then events are lost, and counted."""
+
+LAST_WORDS_MS: Final = 500
+
+
+class Watches:
+    """SYNCOBJ_EVENTFD registrations: the core's `Watcher`. An eventfd that has fired is used again."""
+
+    def __init__(self, loop: Loop, device: DeviceFile, on_ready: Callable[[int], None]) -> None:
+        self._loop = loop
+        self._device = device
+        self._on_ready = on_ready
+        self._watched: dict[int, tuple[int, int, bool]] = {}
+        self._idle: list[int] = []
+        self._watchdog: Deadline | None = None
+
+    def watch(self, handle: int, point: int, *, available: bool) -> int:
+        """The eventfd's number is the watch's. Raises DeviceError."""
+        fd = self._idle.pop() if self._idle else _eventfd()
+        flags = WaitFlag.AVAILABLE if available else 0
+        try:
+            self._device.call(SyncobjEventfd(handle=handle, point=point, fd=Fd(fd), flags=flags))
+        except DeviceError:
+            os.close(fd)
+            raise
+        self._watched[fd] = (handle, point, available)
+        self._loop.add_reader(fd, lambda: self._fire(fd))
+        if self._watchdog is None:
+            self._book_watchdog()
+        return fd
+
+    def unwatch(self, watch: int) -> None:
+        """The device may still ring it, so it is not used again."""
+        del self._watched[watch]
+        self._loop.remove_reader(watch)
+        os.close(watch)
+
+    def close(self) -> None:
+        if self._watchdog is not None:
+            self._watchdog.cancel()
+        for fd in self._watched:
+            self._loop.remove_reader(fd)
+        for fd in [*self._watched, *self._idle]:
+            os.close(fd)
+
+    def _fire(self, fd: int) -> None:
+        os.eventfd_read(fd)
+        self._retire(fd)
+        self._idle.append(fd)
+        self._on_ready(fd)
+
+    def _retire(self, fd: int) -> None:
+        del self._watched[fd]
+        self._loop.remove_reader(fd)
+
+    def _book_watchdog(self) -> None:
+        self._watchdog = self._loop.call_at_ns(self._loop.now_ns() + WATCHDOG_NS, self._bark)
+
+    def _bark(self) -> None:
+        """Ask about everything that is waited for, in two calls however much that is."""
+        self._watchdog = None
+        for available in (False, True):
+            while (fd := self._missed(available=available)) is not None:
+                self._retire(fd)
+                os.close(fd)  # it may yet ring
+                self._on_ready(fd)
+        if self._watched:
+            self._book_watchdog()
+
+    def _missed(self, *, available: bool) -> int | None:
+        asked = [fd for fd, watched in self._watched.items() if watched[2] is available]
+        if not asked:
+            return None
+        flags = WaitFlag.AVAILABLE if available else WaitFlag.FOR_SUBMIT
+        handles = tuple(self._watched[fd][0] for fd in asked)
+        points = tuple(self._watched[fd][1] for fd in asked)
+        try:
+            reply = self._device.call(SyncobjTimelineWait(handles=handles, points=points, flags=flags))
+        except DeviceError as refusal:
+            if refusal.errno == ETIME:
+                return None
+            raise
+        assert reply.first_signaled is not None, "without ALL the kernel says which"
+        return asked[reply.first_signaled]
+
+
+def _eventfd() -> int:
+    try:
+        return os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
+    except OSError as error:
+        raise DeviceError(error.errno or 0, "no eventfd to be had") from error
+
+
+class Driver:
+    """A compositor at work on a loop, real or virtual: one input, everything it caused, the next input."""
+
+    def __init__(
+        self,
+        loop: Loop,
+        device: DeviceFile,
+        *,
+        policy: Policy,
+        caps: Mapping[str, int],
+        report: Callable[[list[ReportEvent]], None],
+    ) -> None:
+        """Lights the screens. Raises DeviceError."""
+        self._loop = loop
+        self._device = device
+        self._deadline: Deadline | None = None
+        self._watches = Watches(loop, device, self._point_ready)
+        self.core = Compositor(device, self._watches, policy=policy, now_ns=loop.now_ns())
+        self.server = Server(
+            self.core, clock=loop.now_ns, caps=caps, report=report, settled=self._book_deadline
+        )
+        loop.add_reader(device.fileno(), self._read_device)
+        self.server.settle()
+
+    def close(self) -> None:
+        """Hang up on every client, give back every point, leave the device file as it was found."""
+        self._loop.remove_reader(self._device.fileno())
+        self.server.close()
+        self.core.close(self._loop.now_ns())
+        self._watches.close()
+        if self._deadline is not None:
+            self._deadline.cancel()
+
+    def _read_device(self) -> None:
+        for event in self._device.read_events():
+            self.server.device_event(event)
+
+    def _point_ready(self, watch: int) -> None:
+        self.server.point_ready(watch)
+
+    def _tick(self) -> None:
+        self._deadline = None
+        self.server.tick()
+
+    def _book_deadline(self) -> None:
+        next_ns = self.server.next_deadline_ns()
+        if self._deadline is not None:
+            if self._deadline.when_ns == next_ns:
+                return
+            self._deadline.cancel()
+        self._deadline = None if next_ns is None else self._loop.call_at_ns(next_ns, self._tick)
+
+
+class EventStream:
+    """The report as JSON lines on a descriptor that it owns. Nothing here waits for who reads them."""
+
+    def __init__(self, loop: Loop, fd: int) -> None:
+        os.set_blocking(fd, False)
+        self._loop = loop
+        self._fd = fd
+        self._encode = msgspec.json.Encoder().encode
+        self._unread = bytearray()
+        self._is_booked = False
+        self.lost = 0
+        """Events that a slow reader has missed."""
+
+    def write(self, events: list[ReportEvent]) -> None:
+        if len(self._unread) > UNREAD_MAX:
+            self.lost += len(events)
+            return
+        for event in events:
+            self._unread += self._encode(event) + b"\n"
+        if self._unread and not self._is_booked:
+            self._is_booked = True
+            self._loop.call_soon(self._flush)
+
+    def close(self) -> None:
+        """Write the rest, as long as the reader keeps taking some of it."""
+        patience = select.poll()
+        patience.register(self._fd, select.POLLOUT)
+        self._flush()
+        while self._unread and patience.poll(LAST_WORDS_MS):
+            self._flush()
+        self._loop.remove_writer(self._fd)
+        os.close(self._fd)
+
+    def _flush(self) -> None:
+        try:
+            while self._unread:
+                del self._unread[: os.write(self._fd, self._unread)]
+        except BlockingIOError:
+            self._loop.add_writer(self._fd, self._flush)
+            return
+        except BrokenPipeError:
+            self._unread.clear()  # the reader has gone, as it may
+        self._loop.remove_writer(self._fd)
+        self._is_booked = False
