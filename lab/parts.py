@@ -9,7 +9,7 @@ Words = Annotated[str, Parameter(show=False, allow_leading_hyphen=True)]
 
 def device(*words: Words) -> int:
     """Serve a device node: `syncline device --socket /run/user/1000/syncline/card0`."""
-    from syncline.kms_model.node import main  # noqa: PLC0415 - a device needs neither Wayland nor a client
+    from syncline.kms_model.command import main  # noqa: PLC0415 - a device needs neither Wayland nor a client
 
     return main(words)
 

@@ -9,25 +9,33 @@ from syncline.clients.toolkit.options import Options
 from syncline.compositor.core.policy import Policy
 from syncline.compositor.core.report import ReportEvent
 from syncline.compositor.loop import Driver
+from syncline.kms_model.command import with_outputs
 from syncline.kms_model.device import Device
 from syncline.kms_model.kernel import Kernel
 from syncline.kms_model.local import LocalNode
 from syncline.kms_model.loops import NS_PER_S, VirtualLoop, run_virtual, sleep_until
+from syncline.kms_model.node import NodeError
+from syncline.kms_model.profiles import SYNCLINE, Profile
 from syncline.lab.demo.cast import Role
 from syncline.lab.demo.ledger import Ledger
 from syncline.lab.demo.plan import Outcome, Plan
 from syncline.lab.demo.record import Record
+from syncline.lab.exit import Usage
 from syncline.lab.screenshot import photograph
 from syncline.protocol.transport import Transport
 from syncline.protocol.transport.memory import pair
 
 
 def run(plan: Plan) -> Outcome:
-    """As long as it takes to compute; `plan.seconds` pass for the parts."""
-    return run_virtual(lambda loop: _run(loop, plan))
+    """As long as it takes to compute; `plan.seconds` pass for the parts. Raises Usage."""
+    try:
+        profile = with_outputs(SYNCLINE, plan.outputs)
+    except NodeError as error:
+        raise Usage(str(error)) from None
+    return run_virtual(lambda loop: _run(loop, plan, profile))
 
 
-async def _run(loop: VirtualLoop, plan: Plan) -> Outcome:
+async def _run(loop: VirtualLoop, plan: Plan, profile: Profile) -> Outcome:
     ledger, record, notes = Ledger(), Record(), list[str]()
 
     def hear(events: Sequence[ReportEvent]) -> None:
@@ -36,7 +44,7 @@ async def _run(loop: VirtualLoop, plan: Plan) -> Outcome:
             ledger.feed(event)
 
     kernel = Kernel(now_ns=loop.now_ns(), trace=lambda event: record.add("device", event))
-    node = LocalNode(Device(kernel=kernel), loop)
+    node = LocalNode(Device(profile, kernel=kernel), loop)
     driver = Driver(loop, node.open(), policy=Policy(), caps={}, report=hear)
     players = [Player(loop, role, node, driver, record) for role in plan.cast]
     await sleep_until(loop, loop.now_ns() + round(plan.seconds * NS_PER_S))
