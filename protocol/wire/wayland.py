@@ -217,7 +217,7 @@ def _encode_steps(message: Message) -> Encoder:
     def encode(object_id: int, values: Sequence[object]) -> bytes:
         try:
             body = b"".join([write(value) for write, value in zip(steps, values, strict=True)])
-        except (struct.error, TypeError, ValueError, AssertionError) as error:
+        except (struct.error, TypeError, ValueError, OverflowError, AssertionError) as error:
             raise Misuse(f"{message}{tuple(values)}: {error}") from error
         size = 8 + len(body)
         if size > MESSAGE_BYTES_MAX:
