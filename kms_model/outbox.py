@@ -1,0 +1,66 @@
+"""What a node has to say to one peer: sent at once, or kept while the peer does not read."""
+
+import socket
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from syncline.kms_model.loops import Loop
+from syncline.kms_model.packet import PACKET_MAX, close_all, rights
+
+_FLAGS: Final = socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL
+
+
+class Outbox:
+    """Owns queued descriptors until they are out. Whoever fills it must stop while `stalled`."""
+
+    def __init__(self, loop: Loop, sock: socket.socket, *, drained: Callable[[], None]) -> None:
+        self._loop = loop
+        self._sock = sock
+        self._drained = drained
+        self._queue: deque[tuple[bytes, Sequence[int]]] = deque()
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, PACKET_MAX)
+
+    @property
+    def stalled(self) -> bool:
+        """The peer has not read what was sent before."""
+        return bool(self._queue)
+
+    def send(self, data: bytes, fds: Sequence[int] = ()) -> None:
+        """Send or queue. `fds` are closed when they are out."""
+        if self._queue or not self._transmit(data, fds):
+            if not self._queue:
+                self._loop.add_writer(self._sock.fileno(), self._flush)
+            self._queue.append((data, fds))
+
+    def close(self) -> None:
+        """Drop what is queued. The socket is the owner's to close."""
+        self._loop.remove_writer(self._sock.fileno())
+        for _, fds in self._queue:
+            close_all(fds)
+        self._queue.clear()
+
+    def _transmit(self, data: bytes, fds: Sequence[int]) -> bool:
+        """False: the peer's buffer is full. Any other trouble ends the connection, which the reader will see."""
+        try:
+            self._sock.sendmsg((data,), rights(fds), _FLAGS)
+        except BlockingIOError:
+            return False
+        except OSError:
+            self._hang_up()
+        close_all(fds)
+        return True
+
+    def _hang_up(self) -> None:
+        try:
+            self._sock.shutdown(socket.SHUT_RDWR)
+        except OSError:
+            return  # the other side was faster
+
+    def _flush(self) -> None:
+        while self._queue:
+            if not self._transmit(*self._queue[0]):
+                return
+            self._queue.popleft()
+        self._loop.remove_writer(self._sock.fileno())
+        self._drained()
