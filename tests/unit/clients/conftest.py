@@ -1,9 +1,14 @@
 """The far side of the clients: a compositor with no judgement, whose every answer the test decides."""
 
+import gc
 import mmap
+import re
+from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,7 +20,7 @@ from syncline.clients.toolkit.options import Options
 from syncline.clients.toolkit.report import ClientEvent
 from syncline.kms_model.device import Device
 from syncline.kms_model.local import LocalNode
-from syncline.kms_model.loops import VirtualLoop, run_virtual
+from syncline.kms_model.loops import VirtualLoop, run_virtual, sleep_until
 from syncline.kms_model.uapi import (
     FORMAT_XRGB8888,
     MODIFIER_LINEAR,
@@ -67,6 +72,7 @@ class Buffer(Mute):
     """`pixels` look at the client's memory as it is now: what a reader that waits for nothing would see."""
 
     interface = "wl_buffer"
+    size: tuple[int, int] = (0, 0)
     pixels: Any = None
 
 
@@ -225,7 +231,9 @@ class Params(Mute):
     def create_immed(self, id: NewId, width: int, height: int, *_format: int) -> None:
         stride = self.stride // 4
         memory = np.frombuffer(self.memory, dtype=np.uint32)[: height * stride]
-        Buffer(id).pixels = memory.reshape(height, stride)[:, :width]
+        buffer = Buffer(id)
+        buffer.size = width, height
+        buffer.pixels = memory.reshape(height, stride)[:, :width]
 
 
 class DmabufGlobal(Mute):
@@ -272,6 +280,8 @@ class World:
     events: list[ClientEvent] = field(default_factory=list)
     without: set[str] = field(default_factory=set)
     releases: bool = True
+    hold_ns: int = 0
+    """How long it keeps an image after the vblank that replaced it."""
     on_commit: Callable[[Commit], None] = lambda _: None
     shown: dict[Surface, Commit] = field(default_factory=dict)
     given_back: set[Commit] = field(default_factory=set)
@@ -325,9 +335,11 @@ class World:
             commit.feedback.send("presented", *divmod(vblank_ns, 10**9), REFRESH_NS, sequence, flags)
             commit.feedback.finish()
         if before is not None and self.releases:
-            self.give_back(before)
+            self.loop.call_at_ns(vblank_ns + self.hold_ns, lambda: self.give_back(before))
 
     def give_back(self, commit: Commit) -> None:
+        if commit in self.given_back:
+            return
         self.given_back.add(commit)
         if commit.release is None:
             commit.buffer.send("release")
@@ -339,13 +351,11 @@ class World:
         """The surface is gone: whatever is owed for it comes now (S80)."""
         if self.releases:
             for commit in self.commits:
-                if commit.surface is surface and self.still_out(commit):
+                if commit.surface is surface:
                     self.give_back(commit)
 
     def still_out(self, commit: Commit) -> bool:
-        if commit.release is None:
-            return commit not in self.given_back
-        return self.value(commit.release[0]) < commit.release[1]
+        return commit not in self.given_back
 
     def value(self, timeline: Timeline) -> int:
         """The highest point signalled on it."""
@@ -376,9 +386,30 @@ def play() -> Callable[..., World]:
                 link.close()
                 file.close()
                 world.file.close()
+                await sleep_until(loop, loop.now_ns() + 1000 * MS)  # the GPU finishes what it was given
                 node.close()
+                node.device.kernel.descriptors.close()
+                for commit in world.commits:
+                    commit.buffer.pixels = None  # a mapping holds a descriptor
             return world
 
         return run_virtual(main)
 
-    return play
+    def play_without_leaks(*arguments: Any) -> World:
+        before = open_files()
+        try:
+            return play(*arguments)
+        finally:
+            gc.collect()  # the mappings of the pixels
+            assert open_files() - before == Counter()
+
+    return play_without_leaks
+
+
+def open_files() -> Counter[str]:
+    """What this process has open, by kind, without the numbers that differ from run to run."""
+    links = []
+    for each in Path("/proc/self/fd").iterdir():
+        with suppress(FileNotFoundError):  # the listing itself
+            links.append(re.sub(r"\d+", "N", str(each.readlink())))
+    return Counter(links)

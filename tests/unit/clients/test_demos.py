@@ -61,6 +61,8 @@ def test_no_image_is_painted_again_before_it_came_back(play: Play, demo: str) ->
     seen: list[Any] = []
 
     def watch(world: Any, _context: Context) -> None:
+        world.hold_ns = 50 * MS  # longer than the client takes to want it back
+
         def check(commit: Any) -> None:
             out = [each.buffer for each in seen if world.still_out(each)]
             assert commit.buffer not in out
@@ -147,10 +149,22 @@ def test_a_new_size_is_acknowledged_with_the_first_image_of_that_size(play: Play
 
     world = play("solid", Options(frames=8, size=(160, 120)), grow)
 
-    told = [(commit.ack, commit.buffer.pixels.shape) for commit in world.commits]
-    assert told[:5] == [(1, (120, 160)), *[(None, (120, 160))] * 3, (9, (200, 320))]
-    assert {shape for _, shape in told[5:]} == {(200, 320)}
+    told = [(commit.ack, commit.buffer.size) for commit in world.commits]
+    assert told[:5] == [(1, (160, 120)), *[(None, (160, 120))] * 3, (9, (320, 200))]
+    assert {size for _, size in told[5:]} == {(320, 200)}
     assert ending(world.events).paid == 8
+
+
+@pytest.mark.requirement("X2")
+def test_a_size_that_comes_while_a_frame_is_begun_is_left_to_the_next_frame(play: Play) -> None:
+    def grow(world: Any, _context: Context) -> None:
+        world.hold_ns = 100 * MS  # with two images, the third frame is begun and waits for one until then
+        world.loop.call_at_ns(world.loop.now_ns() + 80 * MS, lambda: world.xdg.configure(9, size=(320, 200)))
+
+    world = play("solid", Options(frames=5, size=(160, 120), buffers=2), grow)
+
+    told = [(commit.ack, commit.buffer.size) for commit in world.commits]
+    assert told[:4] == [(1, (160, 120)), (None, (160, 120)), (None, (160, 120)), (9, (320, 200))]
 
 
 @pytest.mark.requirement("X5")
