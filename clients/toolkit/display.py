@@ -26,7 +26,6 @@ class Display:
         self._wl = WlDisplay.connect()
         self._link = Link(context.loop, self._wl.connection, context.transport, self._closed)
         self._registry = self._wl.get_registry(Registry)
-        self._left = False
         self._bound: dict[type[Proxy], Proxy] = {}
 
     async def __aenter__(self) -> Self:
@@ -40,7 +39,6 @@ class Display:
             # The last answers (discarded, delete_id) are on their way; a compositor that hangs gets no more time.
             deadline_ns = self.context.now_ns() + FAREWELL_NS
             await self.context.until(self._answer(), deadline_ns=deadline_ns, ending=True)
-            self._left = True
             self._link.close()
         self._report_the_end(error)
         return kind is Finished
@@ -98,8 +96,6 @@ class Display:
         self._link.flush()
 
     def _closed(self, reason: str) -> None:
-        if self._left:
-            return
         error = self._wl.connection.error
         text = describe(error) if error else f"the compositor closed the connection ({reason})"
         self.context.fail(ClientError(text))

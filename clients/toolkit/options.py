@@ -38,7 +38,7 @@ class Mode(Enum):
     """At the presentation feedback: the frame before is on the screen."""
 
 
-@Parameter(name="*", negative="", show_default=bool)
+@Parameter(name="*", negative="", show_default=False)
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Options:
     """Flags common to all demos."""
@@ -49,8 +49,8 @@ class Options:
     device: str = ""
     """Device node (default: $XDG_RUNTIME_DIR/syncline/card0)."""
 
-    size: Annotated[Size, Parameter(converter=parse_size, n_tokens=1)] = (256, 256)
-    """Window size in pixels, WxH; the compositor may ask for another."""
+    size: Annotated[Size, Parameter(converter=parse_size, n_tokens=1, metavar="WxH")] = (256, 256)
+    """Window size in pixels (default: 256x256); the compositor may ask for another."""
 
     gpu_ms: Annotated[float | None, NOT_NEGATIVE] = None
     """Engine time of one frame's job in milliseconds (default: the demo's own)."""
@@ -62,7 +62,7 @@ class Options:
     """Images in the swapchain (default: the demo's own)."""
 
     mode: Mode = Mode.FEEDBACK
-    """When the next frame is begun."""
+    """When the next frame is begun (default: feedback)."""
 
     frames: Annotated[int, NOT_NEGATIVE] = 0
     """End after so many frames; 0: no limit."""
@@ -80,7 +80,7 @@ class Options:
     """Window title, also drawn in the image (default: the demo's name)."""
 
     client_id: Annotated[int, NOT_NEGATIVE] = 1
-    """Number in the frame tag, so that a checker can tell clients apart."""
+    """Number in the frame tag, so that a checker can tell clients apart (default: 1)."""
 
     events: str = ""
     """Where the event stream goes: a path, or fd:N for an inherited descriptor."""

@@ -112,7 +112,10 @@ class Tally:
 
 
 class EventStream:
-    """Events as JSON lines in a file, or on an inherited descriptor (`fd:N`), each written as it happens."""
+    """Events as JSON lines in a file, or on an inherited descriptor (`fd:N`), each written as it happens.
+
+    None is lost: a reader that falls behind holds the client up, one that has gone is written to no more.
+    """
 
     def __init__(self, target: str) -> None:
         number = target.removeprefix("fd:")
@@ -121,9 +124,15 @@ class EventStream:
         else:
             self._file = Path(target).open("wb", buffering=0)  # noqa: SIM115  the file is this object's
         self._encoder = msgspec.json.Encoder()
+        self._has_reader = True
 
     def __call__(self, event: ClientEvent) -> None:
-        self._file.write(self._encoder.encode(event) + b"\n")
+        if not self._has_reader:
+            return
+        try:
+            self._file.write(self._encoder.encode(event) + b"\n")
+        except BrokenPipeError:
+            self._has_reader = False
 
     def __enter__(self) -> Self:
         return self

@@ -35,5 +35,14 @@ def test_a_stream_may_be_an_inherited_descriptor_and_is_written_at_once() -> Non
     os.close(reader)
 
 
+def test_a_reader_that_has_gone_is_no_reason_to_fail() -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+
+    with EventStream(f"fd:{writer}") as emit:
+        emit(Discarded(t_ns=5, client=1, surface=3, frame=9))
+        emit(Discarded(t_ns=6, client=1, surface=3, frame=10))
+
+
 def test_a_commit_is_unanswered_until_it_is_presented_or_discarded() -> None:
     assert Tally(asked=5, presented=3, discarded=1).unanswered == 1

@@ -1,0 +1,145 @@
+"""The command line: `python -m clients solid --gpu-ms 5`. One process, one client, one loop."""
+
+import os
+import sys
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from errno import EINVAL
+from functools import partial
+from pathlib import Path
+from typing import Final, TypeVar
+
+from cyclopts import App, CycloptsError
+
+from syncline.clients.catalogue import DEMOS, Demo, run_demo
+from syncline.clients.toolkit.loop import ClientError, Context, stop_on_signals
+from syncline.clients.toolkit.options import DEFAULTS, Options
+from syncline.clients.toolkit.report import Emit, EventStream
+from syncline.clients.toolkit.summary import Summary
+from syncline.kms_model.loops import RealLoop, run_real
+from syncline.kms_model.remote import RemoteFile
+from syncline.kms_model.uapi import DeviceError, DropMaster
+from syncline.protocol.transport.unix import connect
+
+EXIT_FAILED: Final = 1
+EXIT_USAGE: Final = 2
+
+HELP: Final = {
+    "compositor": ("syncline compositor", "--socket"),
+    "device node": ("syncline device", "--device"),
+}
+
+T = TypeVar("T")
+
+
+class Unavailable(Exception):
+    """Something the client needs is not there; the text says what would help."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the demo that the arguments name; returns the exit status."""
+    app = App(
+        name="clients",
+        help="Demo clients of the Syncline compositor.",
+        version_flags=[],
+        result_action="return_value",
+    )
+    for demo in DEMOS.values():
+        app.command(_command(demo), name=demo.name, help=demo.about)
+    try:
+        status = app(arguments, exit_on_error=False, print_error=False)
+    except CycloptsError as error:
+        return _complain(str(error), EXIT_USAGE)
+    assert status is None or isinstance(status, int), "None after --help"
+    return status or 0
+
+
+def _command(demo: Demo) -> Callable[[Options], int]:
+    def command(options: Options = DEFAULTS) -> int:
+        return launch(demo, options)
+
+    return command
+
+
+def launch(demo: Demo, options: Options) -> int:
+    """Run one demo as this process: its own loop, socket and device file. Returns the exit status."""
+    if options.signal_early and not demo.may_signal_early:
+        able = ", ".join(each.name for each in DEMOS.values() if each.may_signal_early)
+        return _complain(f"{demo.name} has no acquire point to signal early; {able} do", EXIT_USAGE)
+    try:
+        run_real(lambda loop: _run(loop, demo, demo.complete(options)))
+    except Unavailable as error:
+        return _complain(str(error), EXIT_USAGE)
+    except ClientError as error:
+        return _complain(f"{demo.name}: {error}", EXIT_FAILED)
+    except DeviceError as error:
+        return _complain(
+            f"{demo.name}: the device refused: {os.strerror(error.errno)} ({error.why})", EXIT_FAILED
+        )
+    return 0
+
+
+async def _run(loop: RealLoop, demo: Demo, options: Options) -> None:
+    with ExitStack() as owned:
+        emit: Emit = Summary(sys.stdout.write)
+        if options.events:
+            emit = owned.enter_context(_event_stream(options.events))
+        device = None
+        if demo.needs_device:
+            device = _opened("device node", _node_path(options), _open_node)
+            owned.callback(device.close)
+        transport = _opened("compositor", _socket_path(options), partial(connect, loop))
+        context = Context(loop=loop, transport=transport, device=device, options=options, emit=emit)
+        stop_on_signals(loop, context)
+        await run_demo(demo, context)
+
+
+def _opened(what: str, path: Path, open_: Callable[[Path], T]) -> T:
+    """Open one of the two things a client needs. Raises Unavailable."""
+    try:
+        return open_(path)
+    except OSError as error:
+        start, flag = HELP[what]
+        raise Unavailable(
+            f"no {what} at {path} ({os.strerror(error.errno or 0)}): start one with `{start}`, or name it with {flag}"
+        ) from error
+
+
+def _event_stream(target: str) -> EventStream:
+    try:
+        return EventStream(target)
+    except (OSError, ValueError) as error:
+        raise Unavailable(
+            f"no events can be written to {target!r} ({error}): name a file, or fd:N"
+        ) from error
+
+
+def _open_node(path: Path) -> RemoteFile:
+    """The first to open a card becomes its master, which a client has no use for and the compositor needs."""
+    device = RemoteFile(path)
+    try:
+        device.call(DropMaster())
+    except DeviceError as refusal:
+        if refusal.errno != EINVAL:
+            raise
+    return device
+
+
+def _socket_path(options: Options) -> Path:
+    name = options.socket or os.environ.get("WAYLAND_DISPLAY")
+    if not name:
+        raise Unavailable("no Wayland socket: set WAYLAND_DISPLAY, or name one with --socket")
+    return _runtime_dir() / name  # an absolute name stays as it is
+
+
+def _node_path(options: Options) -> Path:
+    return Path(options.device) if options.device else _runtime_dir() / "syncline" / "card0"
+
+
+def _runtime_dir() -> Path:
+    return Path(os.environ.get("XDG_RUNTIME_DIR", "/tmp"))  # noqa: S108  the last resort, and only read
+
+
+def _complain(sentence: str, status: int) -> int:
+    sys.stderr.write(sentence + "\n")
+    return status

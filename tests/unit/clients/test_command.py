@@ -1,0 +1,45 @@
+"""The command line's answers to what is wrong: one sentence that helps, and exit status 2."""
+
+from pathlib import Path
+
+import pytest
+
+from syncline.clients.command import EXIT_USAGE, main
+
+
+@pytest.fixture(autouse=True)
+def empty_runtime_dir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Nobody listens here."""
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("arguments", "hint"),
+    [
+        pytest.param(["solid", "--socket", "w"], "syncline device", id="no device node"),
+        pytest.param(["shm", "--socket", "w"], "syncline compositor", id="no compositor"),
+        pytest.param(["shm"], "WAYLAND_DISPLAY", id="no socket named"),
+        pytest.param(["shm", "--signal-early"], "solid, hog do", id="nothing to signal"),
+        pytest.param(["solid", "--size", "wide"], "WIDTHxHEIGHT", id="bad value"),
+        pytest.param(["solid", "--colour", "red"], "--colour", id="unknown flag"),
+        pytest.param(["liquid"], "solid", id="unknown demo"),
+        pytest.param(["shm", "--socket", "w", "--events", "fd:nine"], "fd:nine", id="bad descriptor"),
+        pytest.param(["shm", "--socket", "w", "--events", "no/where"], "no/where", id="bad path"),
+    ],
+)
+def test_what_is_wrong_is_said_in_one_sentence(
+    arguments: list[str], hint: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(arguments) == EXIT_USAGE
+
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert said.err.count("\n") == 1
+    assert hint in said.err
+
+
+def test_help_is_no_error(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["solid", "--help"]) == 0
+    assert "--gpu-ms" in capsys.readouterr().out
