@@ -115,6 +115,10 @@ class Descriptors:
         news.register(writer, select.EPOLLERR)
         return Fd(reader), box
 
+    def known(self) -> tuple[object, ...]:
+        """Everything that somebody outside may still hold."""
+        return tuple(self._things.values())
+
     def fileno(self) -> int:
         """Polls readable while `collect` has something to do."""
         return self._open().fileno()
