@@ -18,7 +18,7 @@ from syncline.protocol.errors import Misuse, ProtocolError
 from syncline.protocol.fd import ReceivedFd, close_all, duplicate_all
 from syncline.protocol.object import NewId, Object
 from syncline.protocol.outbox import Outbox, Packet
-from syncline.protocol.schema import Message
+from syncline.protocol.schema import Argument, Kind, Message
 from syncline.protocol.table import DISPLAY_ID, SERVER_ID_START, Table
 from syncline.protocol.trace import Observer, Said
 from syncline.protocol.wire import Malformed, Wire
@@ -282,7 +282,16 @@ class Connection:
 
     def _observe(self, obj: Object, message: Message, arguments: Sequence[object], *, incoming: bool) -> None:
         if self._observer is not None:
-            self._observer(Said(self.name, obj.id, message, tuple(arguments), incoming=incoming))
+            pairs = zip(message.arguments, arguments, strict=True)
+            seen = tuple(self._as_seen(argument, value) for argument, value in pairs)
+            self._observer(Said(self.name, obj.id, message, seen, incoming=incoming))
+
+    def _as_seen(self, argument: Argument, value: object) -> object:
+        if isinstance(value, ReceivedFd):
+            return value.fileno()
+        if argument.kind is Kind.OBJECT and isinstance(value, int):  # wl_display.error
+            return self._table.objects.get(value, value)
+        return value
 
 
 def _display_error(code: WlDisplay.Error, text: str) -> ProtocolError:

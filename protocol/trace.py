@@ -14,7 +14,8 @@ NS_PER_S: Final = 1_000_000_000
 class Said:
     """One message, seen on its way in or out. Time is the observer's to add: a connection has no clock.
 
-    Objects and new ids are what handlers and senders see; in a discarded message they are bare numbers.
+    Objects and new ids are what handlers and senders see, in a discarded message bare numbers; descriptors
+    are numbers always.
     """
 
     connection: str
