@@ -129,15 +129,18 @@ def _socket_path(options: Options) -> Path:
     name = options.socket or os.environ.get("WAYLAND_DISPLAY")
     if not name:
         raise Unavailable("no Wayland socket: set WAYLAND_DISPLAY, or name one with --socket")
-    return _runtime_dir() / name  # an absolute name stays as it is
+    return Path(name) if Path(name).is_absolute() else _runtime_dir("--socket") / name
 
 
 def _node_path(options: Options) -> Path:
-    return Path(options.device) if options.device else _runtime_dir() / "syncline" / "card0"
+    return Path(options.device) if options.device else _runtime_dir("--device") / "syncline" / "card0"
 
 
-def _runtime_dir() -> Path:
-    return Path(os.environ.get("XDG_RUNTIME_DIR", "/tmp"))  # noqa: S108  the last resort, and only read
+def _runtime_dir(flag: str) -> Path:
+    folder = os.environ.get("XDG_RUNTIME_DIR")
+    if not folder:
+        raise Unavailable(f"XDG_RUNTIME_DIR is not set: set it, or give a whole path with {flag}")
+    return Path(folder)
 
 
 def _complain(sentence: str, status: int) -> int:
