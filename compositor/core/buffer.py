@@ -2,8 +2,27 @@
 
 from dataclasses import dataclass
 from enum import Enum, auto
+from typing import Final
 
-from syncline.kms_model.uapi import FORMAT_XRGB8888, Fd
+from syncline.kms_model.uapi import (
+    FORMAT_ARGB8888,
+    FORMAT_XRGB8888,
+    CreateDumb,
+    DeviceError,
+    DeviceFile,
+    Fd,
+    Fill,
+    GemClose,
+    ModeAddFb2,
+    ModeRmFb,
+    PrimeFdToHandle,
+    PrimeHandleToFd,
+    Priority,
+    Submit,
+)
+
+NO_FD: Final = Fd(-1)
+FORMATS: Final = (FORMAT_XRGB8888, FORMAT_ARGB8888)
 
 
 class Origin(Enum):
@@ -11,7 +30,8 @@ class Origin(Enum):
 
     DMABUF = auto()  # the client's; the only kind that supports explicit sync (S41, S55)
     UPLOAD = auto()  # ours; the wayland room copies wl_shm into it at commit
-    COLOR = auto()  # single-pixel: no memory at all
+    COLOR = auto()  # single-pixel: no memory, unless it is translucent and must be blended
+    SCREEN = auto()  # ours: an image of a composition swapchain
 
 
 @dataclass(eq=False, slots=True)
@@ -33,9 +53,12 @@ class Buffer:
     offset: int = 0
     modifier: int = 0
     color: int = 0
-    framebuffer: int = 0
-    implicit_uses: int = 0
+    framebuffer: int | None = None
+    """Made when first scanned out; 0: the kernel refused to make one."""
     loans: int = 0
+    """Commits that hold it."""
+    implicit_loans: int = 0
+    """Of these, commits that owe a wl_buffer.release: it is sent when the last of them ends (C13)."""
     destroyed: bool = False
 
     @property
@@ -47,3 +70,83 @@ class Buffer:
         if self.origin is Origin.COLOR:
             return self.color >> 24 == 0xFF
         return self.format == FORMAT_XRGB8888
+
+
+class Memory:
+    """The buffers of our device file. One GEM object has one handle, however often it is imported."""
+
+    def __init__(self, device: DeviceFile) -> None:
+        self._device = device
+        self._uses: dict[int, int] = {}
+
+    def import_dmabuf(
+        self, fd: Fd, *, width: int, height: int, format: int, pitch: int, offset: int, modifier: int
+    ) -> Buffer:
+        """Takes `fd` over, also when it raises DeviceError."""
+        try:
+            handle = self._device.call(PrimeFdToHandle(fd=fd)).handle
+        except DeviceError:
+            self._device.close_fd(fd)
+            raise
+        self._uses[handle] = self._uses.get(handle, 0) + 1
+        return Buffer(
+            Origin.DMABUF, width, height, format, fd,
+            handle=handle, pitch=pitch, offset=offset, modifier=modifier,
+        )  # fmt: skip
+
+    def allocate(self, origin: Origin, *, width: int, height: int, format: int) -> Buffer:
+        """Memory of our own, with its dma-buf where the CPU will write. Raises DeviceError."""
+        made = self._device.call(CreateDumb(width=width, height=height))
+        self._uses[made.handle] = 1
+        buffer = Buffer(origin, width, height, format, NO_FD, handle=made.handle, pitch=made.pitch)
+        if origin is Origin.UPLOAD:
+            buffer.fd = self._device.call(PrimeHandleToFd(handle=made.handle)).fd
+        return buffer
+
+    def color(self, color: int) -> Buffer:
+        """One pixel, premultiplied 0xAARRGGBB. Translucent ones get memory: a fill does not blend."""
+        opacity = color >> 24
+        if opacity in {0, 0xFF}:
+            return Buffer(Origin.COLOR, 1, 1, FORMAT_ARGB8888, NO_FD, color=color)
+        buffer = self.allocate(Origin.COLOR, width=1, height=1, format=FORMAT_ARGB8888)
+        buffer.color = color
+        paint = (Fill(rect=(0, 0, 1, 1), color=color),)
+        self._device.call(
+            Submit(
+                target=buffer.handle, target_size=(1, 1), pitch=buffer.pitch, commands=paint, duration_ns=0,
+                priority=Priority.HIGH, label="single pixel",
+            )
+        )  # fmt: skip
+        return buffer
+
+    def framebuffer(self, buffer: Buffer) -> int:
+        """Its framebuffer, made at the first call; 0 when the display cannot show it at all."""
+        if buffer.framebuffer is None:
+            buffer.framebuffer = 0
+            if buffer.handle:
+                buffer.framebuffer = self._add_framebuffer(buffer)
+        return buffer.framebuffer
+
+    def _add_framebuffer(self, buffer: Buffer) -> int:
+        request = ModeAddFb2(
+            width=buffer.width, height=buffer.height, pixel_format=buffer.format, handle=buffer.handle,
+            pitch=buffer.pitch, offset=buffer.offset, modifier=buffer.modifier,
+        )  # fmt: skip
+        try:
+            return self._device.call(request).fb_id
+        except DeviceError:
+            return 0
+
+    def free(self, buffer: Buffer) -> None:
+        """Nobody uses it any more. The framebuffer must not be on a plane: removing it would blank it."""
+        assert buffer.loans == 0
+        if buffer.framebuffer:
+            self._device.call(ModeRmFb(fb_id=buffer.framebuffer))
+        if buffer.fd >= 0:
+            self._device.close_fd(buffer.fd)
+        if buffer.handle:
+            self._uses[buffer.handle] -= 1
+            if self._uses[buffer.handle] == 0:
+                del self._uses[buffer.handle]
+                self._device.call(GemClose(handle=buffer.handle))
+        buffer.framebuffer, buffer.fd, buffer.handle = None, NO_FD, 0

@@ -1,101 +1,41 @@
 """Compositor: the one object the outside talks to."""
 
-from typing import Any
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from itertools import count
+from typing import Final
 
-from syncline.compositor.core.buffer import Buffer
+from syncline.compositor.core.buffer import Buffer, Origin
+from syncline.compositor.core.capture import Capture, Captures
+from syncline.compositor.core.commits import Commits
 from syncline.compositor.core.effects import Effect
-from syncline.compositor.core.geometry import Rect
-from syncline.compositor.core.output import Output
+from syncline.compositor.core.errors import Violation
+from syncline.compositor.core.layout import Layout
+from syncline.compositor.core.output import Cue, Output
+from syncline.compositor.core.outputs import Outputs
 from syncline.compositor.core.policy import AcquireMode, Policy
 from syncline.compositor.core.report import ReportEvent
+from syncline.compositor.core.roles import Shell
+from syncline.compositor.core.screen import Screen
 from syncline.compositor.core.seat import Seat
-from syncline.compositor.core.shell import Popup, Positioner, Toplevel, XdgSurface
+from syncline.compositor.core.stage import build_stage
+from syncline.compositor.core.subsurface import Subsurfaces
 from syncline.compositor.core.surface import Client, Surface
 from syncline.compositor.core.syncobj import Timeline, Watcher
-from syncline.kms_model.uapi import DeviceFile, Fd
+from syncline.compositor.core.windows import Windows
+from syncline.kms_model.uapi import (
+    ClientCap,
+    DeviceFile,
+    Event,
+    Fd,
+    FlipComplete,
+    SetClientCap,
+    SyncobjFdToHandle,
+)
+from syncline.protocol.enums import WlDisplay, WlSurface
 
-
-class Subsurfaces:
-    """wl_subcompositor and wl_subsurface. Reached as `Compositor.subsurfaces`; raises Violation."""
-
-    def make(self, surface: Surface, parent: Surface) -> None:
-        """get_subsurface: WlSubcompositorError.BAD_SURFACE, BAD_PARENT. Starts synchronized (U1)."""
-        raise NotImplementedError
-
-    def destroy(self, surface: Surface, now_ns: int) -> None:
-        """wl_subsurface.destroy: unmapped at once (U4); harmless when the parent is already gone."""
-        raise NotImplementedError
-
-    def set_position(self, surface: Surface, *, x: int, y: int) -> None:
-        """Pending state of the parent (U3)."""
-        raise NotImplementedError
-
-    def place(self, surface: Surface, sibling: Surface, *, above: bool) -> None:
-        """place_above, place_below: WlSubsurfaceError.BAD_SURFACE unless a sibling or the parent (U8)."""
-        raise NotImplementedError
-
-    def set_synchronized(self, surface: Surface, *, synchronized: bool, now_ns: int) -> None:
-        """set_sync, set_desync; becoming desynchronized may set cached updates free (C6)."""
-        raise NotImplementedError
-
-
-class Shell:
-    """xdg_wm_base and what hangs from it. Reached as `Compositor.shell`; raises Violation."""
-
-    def make_xdg_surface(self, surface: Surface) -> XdgSurface:
-        """XdgWmBaseError.ROLE if it has another role, XdgSurfaceError.UNCONFIGURED_BUFFER if it has content."""
-        raise NotImplementedError
-
-    def make_toplevel(self, xdg: XdgSurface) -> Toplevel:
-        """XdgSurfaceError.ALREADY_CONSTRUCTED, XdgWmBaseError.ROLE."""
-        raise NotImplementedError
-
-    def make_popup(self, xdg: XdgSurface, parent: XdgSurface | None, positioner: Positioner) -> Popup:
-        """XdgSurfaceError.ALREADY_CONSTRUCTED; XdgWmBaseError.ROLE, INVALID_POSITIONER, INVALID_POPUP_PARENT."""
-        raise NotImplementedError
-
-    def ack_configure(self, xdg: XdgSurface, serial: int) -> None:
-        """XdgSurfaceError.NOT_CONSTRUCTED, INVALID_SERIAL (X3). Takes effect with the next commit (X2)."""
-        raise NotImplementedError
-
-    def set_window_geometry(self, xdg: XdgSurface, rect: Rect) -> None:
-        """XdgSurfaceError.NOT_CONSTRUCTED, INVALID_SIZE. Pending state."""
-        raise NotImplementedError
-
-    def set_size_limits(
-        self, toplevel: Toplevel, *, minimum: tuple[int, int] | None, maximum: tuple[int, int] | None
-    ) -> None:
-        """set_min_size / set_max_size (None: leave). Pending; XdgToplevelError.INVALID_SIZE if negative."""
-        raise NotImplementedError
-
-    def set_parent(self, toplevel: Toplevel, parent: Toplevel | None) -> None:
-        """XdgToplevelError.INVALID_PARENT if it would make a loop."""
-        raise NotImplementedError
-
-    def set_maximized(self, toplevel: Toplevel, *, on: bool, now_ns: int) -> None: ...
-
-    def set_fullscreen(
-        self, toplevel: Toplevel, *, on: bool, output: Output | None = None, now_ns: int
-    ) -> None: ...
-
-    def set_minimized(self, toplevel: Toplevel, now_ns: int) -> None: ...
-
-    def grab(self, popup: Popup) -> None:
-        """XdgPopupError.INVALID_GRAB after it was mapped."""
-        raise NotImplementedError
-
-    def reposition(self, popup: Popup, positioner: Positioner, *, token: int, now_ns: int) -> None:
-        raise NotImplementedError
-
-    def destroy_toplevel(self, toplevel: Toplevel, now_ns: int) -> None: ...
-
-    def destroy_popup(self, popup: Popup, now_ns: int) -> None:
-        """XdgWmBaseError.NOT_THE_TOPMOST_POPUP."""
-        raise NotImplementedError
-
-    def destroy_xdg_surface(self, xdg: XdgSurface, now_ns: int) -> None:
-        """XdgSurfaceError.DEFUNCT_ROLE_OBJECT while its toplevel or popup lives."""
-        raise NotImplementedError
+MAX_SURFACES: Final = 4096
+"""Per client."""
 
 
 class Compositor:
@@ -108,39 +48,111 @@ class Compositor:
     def __init__(self, device: DeviceFile, watcher: Watcher, *, policy: Policy, now_ns: int) -> None:
         """Takes the card: enables caps, lights every connected connector. Raises DeviceError."""
         self.device = device
-        self.watcher = watcher
         self.policy = policy
-        self.started_ns = now_ns
-        self.outputs: list[Output] = []
-        self.subsurfaces = Subsurfaces()
-        self.shell = Shell()
-        self.seat = Seat()
+        for cap in (ClientCap.UNIVERSAL_PLANES, ClientCap.ATOMIC):
+            device.call(SetClientCap(capability=cap))
+        self._stage = build_stage(device, watcher, policy)
+        self._captures = Captures(self._stage)
+        screens: list[Screen] = []
+        self._layout = Layout(self._stage, screens)
+        self._outputs = Outputs(self._stage, self._captures, self._layout, screens)
+        windows = Windows(self._stage, self._layout, screens)
+        self.shell = Shell(windows, self._layout)
+        self.seat = Seat(self._stage, windows, self._layout)
+        self._commits = Commits(self._stage, screens, self._layout, self.shell, self.seat)
+        self.subsurfaces = Subsurfaces(self._commits, self._layout)
+        self._clients: dict[Client, _Owned] = {}
+        self._numbers = count(1)
+        self._outputs.rescan(now_ns)
+
+    # -- outputs and capture ----------------------------------------------------------------------
+
+    @property
+    def outputs(self) -> list[Output]:
+        """In the order they were found, left to right."""
+        return [screen.output for screen in self._outputs.screens]
+
+    def rescan_outputs(self, now_ns: int) -> None:
+        """Connectors may have come or gone: light the new, let go of the rest. Raises DeviceError."""
+        self._outputs.rescan(now_ns)
+
+    def set_acquire_mode(self, output: Output, mode: AcquireMode, now_ns: int) -> None:
+        """Switch at runtime; updates already waiting are judged again."""
+        output.acquire_mode = mode
+        surfaces = list(self._surfaces())
+        self._commits.set_acquire_mode(output, surfaces, now_ns)
+
+    def capture(
+        self, output: Output, buffer: Buffer, *, token: object, with_cursor: bool, now_ns: int
+    ) -> None:
+        """Copy the output's content at its next latch: CaptureReady or CaptureFailed carries `token`."""
+        if self._captures.ask(Capture(output, buffer, token, with_cursor)) and output in self.outputs:
+            output.cue(Cue.DAMAGED, now_ns)
+
+    def cancel_capture(self, token: object, now_ns: int) -> None:
+        """The frame object went away first: no effect will carry the token."""
+        self._captures.cancel(token, now_ns)
 
     # -- clients and surfaces ---------------------------------------------------------------------
 
     def add_client(self, name: str) -> Client:
         """`name` is for reports."""
-        raise NotImplementedError
+        client = Client(next(self._numbers), name)
+        self._clients[client] = _Owned()
+        return client
 
     def rename_client(self, client: Client, name: str) -> None:
         """When more is known (app_id)."""
-        raise NotImplementedError
+        client.name = name
 
     def remove_client(self, client: Client, now_ns: int) -> None:
-        """It hung up: whatever the object destructors left is destroyed; every point owed is reached (S89)."""
-        raise NotImplementedError
+        """It hung up: whatever its objects' destructors left is destroyed; every point owed is reached (S89)."""
+        owned = self._clients.pop(client)
+        for surface in list(owned.surfaces):
+            self._remove(surface, owned, now_ns)
+        self._layout.settle(now_ns)
+        for buffer in list(owned.buffers):
+            self._stage.releases.destroy_buffer(buffer)
+        for timeline in list(owned.timelines):
+            self._stage.releases.unuse_timeline(timeline)
 
     def create_surface(self, client: Client) -> Surface:
-        """Raises Violation(WlDisplayError.NO_MEMORY) over the client's limit."""
-        raise NotImplementedError
+        """Raises Violation(WlDisplay.Error.NO_MEMORY) over the client's limit."""
+        owned = self._clients[client].surfaces
+        if len(owned) >= MAX_SURFACES:
+            raise Violation(WlDisplay.Error.NO_MEMORY, f"more than {MAX_SURFACES} surfaces")
+        surface = Surface(next(self._numbers), client)
+        owned[surface] = None
+        return surface
 
     def commit(self, surface: Surface, now_ns: int) -> None:
         """wl_surface.commit: take `surface.pending` as a content update (C1). Raises Violation."""
-        raise NotImplementedError
+        try:
+            self._commits.commit(surface, now_ns)
+        except Violation as violation:
+            self._stage.journal.violated(surface.client, violation, now_ns)
+            raise
 
     def destroy_surface(self, surface: Surface, now_ns: int) -> None:
-        """WlSurfaceError.DEFUNCT_ROLE_OBJECT while a role object lives (C21); its points are reached (S80)."""
-        raise NotImplementedError
+        """WlSurface.Error.DEFUNCT_ROLE_OBJECT while a role object lives (C21); its points are reached (S80)."""
+        if surface.has_role_object:
+            raise Violation(WlSurface.Error.DEFUNCT_ROLE_OBJECT, "its role object is still there")
+        self._remove(surface, self._clients[surface.client], now_ns)
+        self._layout.settle(now_ns)
+
+    def _remove(self, surface: Surface, owned: "_Owned", now_ns: int) -> None:
+        self.shell.remove(surface, now_ns)
+        self.subsurfaces.destroy(surface, now_ns)
+        self.subsurfaces.orphan(surface, now_ns)
+        self._commits.discard(surface, now_ns)
+        self.seat.lost(surface)
+        self._layout.forget(surface)
+        surface.alive = False
+        del owned.surfaces[surface]
+
+    def _surfaces(self) -> Iterator[Surface]:
+        for owned in self._clients.values():
+            yield from owned.surfaces
 
     # -- buffers and timelines --------------------------------------------------------------------
 
@@ -156,82 +168,118 @@ class Compositor:
         offset: int = 0,
         modifier: int = 0,
     ) -> Buffer:
-        """Takes `fd` over, also when it raises DeviceError (not a dma-buf, too small, wrong format)."""
-        raise NotImplementedError
+        """Takes `fd` over, also when it raises DeviceError (no dma-buf of a device)."""
+        buffer = self._stage.memory.import_dmabuf(
+            fd, width=width, height=height, format=format, pitch=pitch, offset=offset, modifier=modifier
+        )
+        self._clients[client].buffers[buffer] = None
+        return buffer
 
     def create_upload(self, client: Client, *, width: int, height: int, format: int) -> Buffer:
         """A buffer of ours for wl_shm contents: map `buffer.fd` (`buffer.pitch` bytes a row), write, attach.
 
         It may be written when new and again after BufferReleased. Raises DeviceError.
         """
-        raise NotImplementedError
+        memory = self._stage.memory
+        buffer = memory.allocate(Origin.UPLOAD, width=width, height=height, format=format)
+        self._clients[client].buffers[buffer] = None
+        return buffer
 
     def create_color(self, client: Client, color: int) -> Buffer:
-        """wp_single_pixel_buffer: premultiplied 0xAARRGGBB, 1x1 (Q1)."""
-        raise NotImplementedError
+        """wp_single_pixel_buffer: premultiplied 0xAARRGGBB, 1x1 (Q1). Raises DeviceError."""
+        buffer = self._stage.memory.color(color)
+        self._clients[client].buffers[buffer] = None
+        return buffer
 
     def destroy_buffer(self, buffer: Buffer, now_ns: int) -> None:
         """The wl_buffer is gone; storage stays until nobody needs it (C12, S81). No BufferReleased after this."""
-        raise NotImplementedError
+        del now_ns  # its loans end when their readers do, not now
+        for owned in self._clients.values():
+            owned.buffers.pop(buffer, None)
+        self._stage.releases.destroy_buffer(buffer)
 
     def import_timeline(self, client: Client, fd: Fd) -> Timeline:
         """Takes `fd` over, also when it raises DeviceError(EINVAL): then it was no syncobj (S15)."""
-        raise NotImplementedError
+        try:
+            timeline = Timeline(self.device.call(SyncobjFdToHandle(fd=fd)).handle)
+        finally:
+            self.device.close_fd(fd)
+        self._clients[client].timelines[timeline] = None
+        return timeline
 
     def destroy_timeline(self, timeline: Timeline) -> None:
         """Cancels nothing (S21-S23)."""
-        raise NotImplementedError
-
-    # -- outputs and capture ----------------------------------------------------------------------
-
-    def set_acquire_mode(self, output: Output, mode: AcquireMode, now_ns: int) -> None:
-        """Switch at runtime; updates already waiting are judged again."""
-        raise NotImplementedError
-
-    def capture(
-        self, output: Output, buffer: Buffer, *, token: object, with_cursor: bool, now_ns: int
-    ) -> None:
-        """Copy the output's content at its next latch: CaptureReady or CaptureFailed carries `token`."""
-        raise NotImplementedError
-
-    def cancel_capture(self, token: object, now_ns: int) -> None:
-        """The frame object went away first: no effect will carry the token."""
-        raise NotImplementedError
+        for owned in self._clients.values():
+            owned.timelines.pop(timeline, None)
+        self._stage.releases.unuse_timeline(timeline)
 
     # -- news, time, effects ----------------------------------------------------------------------
 
     def point_ready(self, watch: int, now_ns: int) -> None:
         """A watched point's eventfd fired. Not believed before the device confirms it."""
-        raise NotImplementedError
+        if self._captures.point_ready(watch, now_ns):
+            return
+        update = self._stage.waits.point_ready(watch, now_ns)
+        if update is not None:
+            self._commits.settle(update.surface.root, now_ns)
 
-    def device_event(self, event: Any, now_ns: int) -> None:
+    def device_event(self, event: Event, now_ns: int) -> None:
         """One event of `DeviceFile.read_events()`."""
-        raise NotImplementedError
+        if isinstance(event, FlipComplete):
+            self._outputs.flipped(event, now_ns)
 
     def next_deadline_ns(self) -> int | None:
         """When `tick` wants to be called; None: not before other news."""
-        raise NotImplementedError
+        deadlines = [self._stage.feedback.deadline_ns, self._stage.waits.deadline_ns]
+        deadlines += [output.deadline_ns for output in self.outputs]
+        return min((deadline for deadline in deadlines if deadline is not None), default=None)
 
     def tick(self, now_ns: int) -> None:
         """Do what is due. Calling early or late is harmless."""
-        raise NotImplementedError
+        for update in self._stage.waits.tick(now_ns):
+            self._commits.settle(update.surface.root, now_ns)
+        self._stage.feedback.tick(now_ns)
+        self._outputs.tick(now_ns)
 
     def settled(self, now_ns: int) -> None:
         """The work of the last call has ended, effects delivered: what latching costs is learned from this."""
-        raise NotImplementedError
+        for screen in self._outputs.screens:
+            screen.settled(now_ns)
 
     def drain(self) -> list[Effect]:
         """Everything to be told to clients since the last time, in order."""
-        raise NotImplementedError
+        effects = list(self._stage.effects)
+        self._stage.effects.clear()
+        return effects
 
     def take_report(self) -> list[ReportEvent]:
         """Everything that happened since the last time, in order."""
-        raise NotImplementedError
+        return self._stage.journal.take()
 
     def close(self, now_ns: int) -> None:
         """Orderly end: every point still owed is reached, then nothing of ours is left in the device file."""
-        raise NotImplementedError
+        for client in list(self._clients):
+            self.remove_client(client, now_ns)
+        self._outputs.close(now_ns)
+        self._captures.close()
 
     def check_invariants(self) -> None:
         """AssertionError if the core contradicts itself. Cheap enough for after every input of a test."""
-        raise NotImplementedError
+        surfaces = list(self._surfaces())
+        for surface in surfaces:
+            surface.check_invariants()
+        self._stage.scene.check_invariants()
+        self._stage.waits.check_invariants()
+        self._stage.releases.check_invariants()
+        self._stage.feedback.check_invariants(surfaces)
+        for screen in self._outputs.screens:
+            screen.check_invariants()
+
+
+@dataclass(eq=False, slots=True)
+class _Owned:
+    """What a client has and has not destroyed."""
+
+    surfaces: dict[Surface, None] = field(default_factory=dict)
+    buffers: dict[Buffer, None] = field(default_factory=dict)
+    timelines: dict[Timeline, None] = field(default_factory=dict)

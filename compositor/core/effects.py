@@ -5,7 +5,6 @@ wayland room puts in what it likes and gets the same thing back, exactly once.
 """
 
 from dataclasses import dataclass
-from enum import Enum, IntFlag, auto
 
 from syncline.compositor.core.buffer import Buffer
 from syncline.compositor.core.errors import Violation
@@ -13,15 +12,7 @@ from syncline.compositor.core.geometry import Rect
 from syncline.compositor.core.output import Output
 from syncline.compositor.core.shell import Popup, Toplevel
 from syncline.compositor.core.surface import Client, Surface
-
-
-class PresentFlag(IntFlag):
-    """wp_presentation_feedback.kind."""
-
-    VSYNC = 1
-    HW_CLOCK = 2
-    HW_COMPLETION = 4
-    ZERO_COPY = 8
+from syncline.protocol.enums import ExtImageCopyCaptureFrameV1, WpPresentationFeedback
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +32,7 @@ class Presented:
     time_ns: int
     refresh_ns: int
     sequence: int
-    flags: PresentFlag
+    flags: WpPresentationFeedback.Kind
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,16 +139,10 @@ class CaptureReady:
     damage: tuple[Rect, ...]
 
 
-class CaptureFailure(Enum):
-    UNKNOWN = auto()
-    BUFFER_CONSTRAINTS = auto()  # size or format is not what the output needs
-    STOPPED = auto()  # the output is gone
-
-
 @dataclass(frozen=True, slots=True)
 class CaptureFailed:
     token: object
-    reason: CaptureFailure
+    reason: ExtImageCopyCaptureFrameV1.FailureReason
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,8 +7,8 @@ class Violation(Exception):
     """The client broke the protocol. Raised before any state has changed.
 
     `code` is a member of the XML's error enum; its *type* says which object the error names: a
-    `WpLinuxDrmSyncobjSurfaceV1Error` goes to the syncobj surface object, a `WlSurfaceError` to the
-    wl_surface, an `XdgSurfaceError` to the xdg_surface (S4, S5), and so on.
+    `WpLinuxDrmSyncobjSurfaceV1.Error` goes to the syncobj surface object, a `WlSurface.Error` to the
+    wl_surface, an `XdgSurface.Error` to the xdg_surface (S4, S5), and so on.
     """
 
     def __init__(self, code: IntEnum, text: str) -> None:

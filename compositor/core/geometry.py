@@ -121,6 +121,14 @@ class Region:
         part._rects = [piece for own in self._rects if not (piece := own.intersect(rect)).is_empty]
         return part
 
+    def common_with(self, other: "Region") -> "Region":
+        """The pixels in both."""
+        part = Region()
+        part._rects = [
+            piece for own in self._rects for rect in other if not (piece := own.intersect(rect)).is_empty
+        ]
+        return part
+
     def overlaps(self, rect: Rect) -> bool:
         return any(not own.intersect(rect).is_empty for own in self._rects)
 

@@ -1,10 +1,41 @@
 """One output: where it is, what it can, and its redraw cycle."""
 
 from dataclasses import dataclass
+from enum import Enum, auto
+from typing import Final
 
 from syncline.compositor.core.geometry import Rect
 from syncline.compositor.core.policy import AcquireMode
+from syncline.compositor.core.schedule import Margin, VblankGrid
 from syncline.kms_model.uapi import ModeInfo
+
+
+class Phase(Enum):
+    IDLE = auto()  # what is on screen is what should be
+    SCHEDULED = auto()  # a frame is due before a vblank
+    FLIPPING = auto()  # the kernel has our frame
+    FLIPPING_STALE = auto()  # it has it, and it is already out of date
+
+
+class Cue(Enum):
+    DAMAGED = auto()  # something to show, or somebody who waits for a frame
+    LATCHED = auto()  # the frame went to the kernel
+    NOTHING = auto()  # at the deadline there was nothing to show after all
+    REFUSED = auto()  # the kernel did not take the frame: try the next vblank
+    FLIPPED = auto()  # the display shows it
+
+
+NEXT_PHASE: Final = {
+    (Phase.IDLE, Cue.DAMAGED): Phase.SCHEDULED,
+    (Phase.SCHEDULED, Cue.DAMAGED): Phase.SCHEDULED,
+    (Phase.SCHEDULED, Cue.LATCHED): Phase.FLIPPING,
+    (Phase.SCHEDULED, Cue.NOTHING): Phase.IDLE,
+    (Phase.SCHEDULED, Cue.REFUSED): Phase.SCHEDULED,
+    (Phase.FLIPPING, Cue.DAMAGED): Phase.FLIPPING_STALE,
+    (Phase.FLIPPING, Cue.FLIPPED): Phase.IDLE,
+    (Phase.FLIPPING_STALE, Cue.DAMAGED): Phase.FLIPPING_STALE,
+    (Phase.FLIPPING_STALE, Cue.FLIPPED): Phase.SCHEDULED,
+}
 
 
 @dataclass(eq=False, slots=True)
@@ -16,9 +47,36 @@ class Output:
     mode: ModeInfo
     rect: Rect
     acquire_mode: AcquireMode
+    grid: VblankGrid
+    margin: Margin
     scale: int = 1
     transform: int = 0
+    phase: Phase = Phase.IDLE
+    target_ns: int = 0
+    """The vblank the scheduled frame is for; meaningful while SCHEDULED."""
+    latch_ns: int = 0
+    """When that frame is to be latched."""
 
     @property
     def refresh_ns(self) -> int:
         return self.mode.refresh_ns
+
+    def cue(self, cue: Cue, now_ns: int) -> None:
+        """Move on in the cycle; entering SCHEDULED (again) aims at the next vblank that can be made."""
+        before, self.phase = self.phase, NEXT_PHASE[self.phase, cue]
+        if self.phase is Phase.SCHEDULED and (before is not Phase.SCHEDULED or cue is Cue.REFUSED):
+            self._aim(now_ns + 1 if cue is Cue.REFUSED else now_ns)
+
+    def _aim(self, now_ns: int) -> None:
+        margin_ns = self.margin.value_ns
+        self.target_ns = self.grid.target_for(now_ns=now_ns, margin_ns=margin_ns)
+        self.latch_ns = self.target_ns - margin_ns
+
+    @property
+    def deadline_ns(self) -> int | None:
+        return self.latch_ns if self.phase is Phase.SCHEDULED else None
+
+    def check_invariants(self) -> None:
+        if self.phase is Phase.SCHEDULED:
+            assert self.latch_ns < self.target_ns
+            assert (self.target_ns - self.grid.last_ns) % self.refresh_ns == 0

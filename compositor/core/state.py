@@ -5,7 +5,7 @@ from enum import Enum, auto
 from typing import Final, Literal
 
 from syncline.compositor.core.buffer import Buffer
-from syncline.compositor.core.geometry import Rect
+from syncline.compositor.core.geometry import Rect, Region
 from syncline.compositor.core.syncobj import SyncPoint
 
 
@@ -16,6 +16,8 @@ class Attach(Enum):
 
 
 UNATTACHED: Final = Attach.UNATTACHED
+MAX_DAMAGE_RECTS: Final = 32
+"""Per commit and kind; a client may send any number of damage requests."""
 Attached = Buffer | None | Literal[Attach.UNATTACHED]
 
 
@@ -26,6 +28,12 @@ class Place:
     child: int
     x: int = 0
     y: int = 0
+
+
+def _collect(rects: list[Rect], rect: Rect) -> None:
+    if len(rects) >= MAX_DAMAGE_RECTS:
+        rects[:] = [Region(rects).bounds]
+    rects.append(rect)
 
 
 @dataclass(slots=True)
@@ -66,6 +74,14 @@ class PendingState:
     fifo_wait: bool = False
     target_time_ns: int | None = None
     acked_serial: int | None = None
+
+    def damage_surface(self, rect: Rect) -> None:
+        """wl_surface.damage. Many small rectangles become one big one: too much damage is never wrong."""
+        _collect(self.surface_damage, rect)
+
+    def damage_buffer(self, rect: Rect) -> None:
+        """wl_surface.damage_buffer."""
+        _collect(self.buffer_damage, rect)
 
     def successor(self) -> "PendingState":
         """The next cycle's start: persistent fields stay, the rest is empty again (C9, C16, S29)."""

@@ -1,8 +1,13 @@
 """A surface: pending state, a queue of content updates, and what is current."""
 
+from collections import deque
 from dataclasses import dataclass, field
 from enum import Enum, auto
 
+from syncline.compositor.core.constraint import Constraint
+from syncline.compositor.core.extent import Extent
+from syncline.compositor.core.loan import Loan
+from syncline.compositor.core.output import Output
 from syncline.compositor.core.state import PendingState
 
 
@@ -25,6 +30,31 @@ class RoleKind(Enum):
 
 
 @dataclass(eq=False, slots=True)
+class ContentUpdate:
+    """One commit (C1): the state it brings, what it waits for, and which updates must be applied with it."""
+
+    number: int
+    surface: "Surface"
+    state: PendingState
+    loan: Loan | None
+    synchronized: bool
+    committed_ns: int
+    constraints: list[Constraint] = field(default_factory=list)
+    needs: list["ContentUpdate"] = field(default_factory=list)
+    has_dependent: bool = False
+    """Another surface's update needs this one (C3: at most one does)."""
+    applied: bool = False
+    ready_ns: int | None = None
+    latched_ns: int | None = None
+    target_ns: int | None = None
+    waited_for: str = ""
+
+    @property
+    def sync(self) -> str:
+        return self.loan.sync if self.loan is not None else "none"
+
+
+@dataclass(eq=False, slots=True)
 class Surface:
     """Made by `Compositor.create_surface`; compared by identity.
 
@@ -39,3 +69,75 @@ class Surface:
     role: RoleKind | None = None
     has_role_object: bool = False
     alive: bool = True
+
+    parent: "Surface | None" = None
+    """As a sub-surface; None again when the sub-surface object or the parent is gone."""
+    children: dict[int, "Surface"] = field(default_factory=dict)
+    is_synchronized: bool = True
+    """What set_sync/set_desync last said; see `is_effectively_synchronized`."""
+
+    queue: deque[ContentUpdate] = field(default_factory=deque)
+    current: PendingState = field(default_factory=PendingState)
+    content: Loan | None = None
+    extent: Extent | None = None
+
+    frame_callbacks: list[object] = field(default_factory=list)
+    """Of applied updates, not yet in a frame (C17)."""
+    fresh: list[ContentUpdate] = field(default_factory=list)
+    """Applied, not yet latched: what the next frame will present."""
+
+    outputs: list[Output] = field(default_factory=list)
+    """Entered (wl_surface.enter), the one with most of it first."""
+    shown_on: list[Output] = field(default_factory=list)
+    """Whose last latch found a visible part of it."""
+
+    @property
+    def has_news(self) -> bool:
+        """Something that the next frame will have to answer."""
+        return bool(self.fresh or self.frame_callbacks)
+
+    @property
+    def main_output(self) -> Output | None:
+        """Whose frames its callbacks and feedback follow: the first of its outputs that really shows it."""
+        return next((output for output in self.outputs if output in self.shown_on), None)
+
+    @property
+    def is_effectively_synchronized(self) -> bool:
+        """U2: synchronized if it or any ancestor sub-surface is."""
+        surface = self
+        while surface.parent is not None:
+            if surface.is_synchronized:
+                return True
+            surface = surface.parent
+        return False
+
+    @property
+    def root(self) -> "Surface":
+        surface = self
+        while surface.parent is not None:
+            surface = surface.parent
+        return surface
+
+    @property
+    def width(self) -> int:
+        return self.extent.width if self.extent is not None else 0
+
+    @property
+    def height(self) -> int:
+        return self.extent.height if self.extent is not None else 0
+
+    def tree(self) -> list["Surface"]:
+        """This surface and all sub-surfaces below it, parents first."""
+        found = [self]
+        for surface in found:
+            found.extend(surface.children.values())
+        return found
+
+    def check_invariants(self) -> None:
+        assert self.content is None or self.content.is_current
+        assert (self.content is None) == (self.extent is None)
+        assert all(update.surface is self for update in self.queue)
+        assert all(update.loan is None or update.loan.is_current for update in self.queue)
+        assert self.alive or not self.queue
+        assert all(child.parent is self for child in self.children.values())
+        assert self.fresh == [] or self.alive

@@ -3,6 +3,12 @@
 from dataclasses import dataclass
 from typing import Protocol
 
+from syncline.compositor.core.buffer import Buffer
+from syncline.compositor.core.errors import Violation
+from syncline.protocol.enums import WpLinuxDrmSyncobjSurfaceV1
+
+Error = WpLinuxDrmSyncobjSurfaceV1.Error
+
 
 @dataclass(eq=False, slots=True)
 class Timeline:
@@ -40,3 +46,37 @@ class Watcher(Protocol):
     def unwatch(self, watch: int) -> None:
         """Forget it. No `point_ready` for this number afterwards. Not called for one already reported."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class SyncPair:
+    """What an explicit commit with a buffer brings."""
+
+    acquire: SyncPoint
+    release: SyncPoint
+
+
+def check_points(
+    buffer: Buffer | None, acquire: SyncPoint | None, release: SyncPoint | None
+) -> SyncPair | None:
+    """Both points if and only if a non-null buffer was attached in this cycle (protocol.md 1.0).
+
+    Changes nothing: raises Violation(WpLinuxDrmSyncobjSurfaceV1.Error), or says what to do.
+    """
+    if buffer is None:
+        if acquire is not None or release is not None:
+            raise Violation(Error.NO_BUFFER, "sync points on a commit without a buffer")
+        return None
+    if acquire is None:
+        raise Violation(Error.NO_ACQUIRE_POINT, "a buffer needs an acquire point")
+    if release is None:
+        raise Violation(Error.NO_RELEASE_POINT, "a buffer needs a release point")
+    if not buffer.supports_explicit_sync:
+        raise Violation(
+            Error.UNSUPPORTED_BUFFER, f"no explicit sync for {buffer.origin.name.lower()} buffers"
+        )
+    if acquire.timeline is release.timeline and acquire.value >= release.value:
+        raise Violation(
+            Error.CONFLICTING_POINTS, f"acquire {acquire.value} is not below release {release.value}"
+        )
+    return SyncPair(acquire, release)

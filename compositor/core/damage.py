@@ -1,0 +1,63 @@
+"""What changed on an output between two compositions."""
+
+from collections.abc import Iterable
+
+from syncline.compositor.core.geometry import Rect, Region
+from syncline.compositor.core.scene import Element
+from syncline.compositor.core.surface import Surface
+
+
+class Damage:
+    """Compares what is to be composed with what was composed last; remembers content damage in between."""
+
+    def __init__(self, screen: Rect) -> None:
+        self._screen = screen
+        self._last: dict[Surface, Element] | None = None
+        self._content: dict[Surface, Region] = {}
+
+    def add(self, surface: Surface, rects: Iterable[Rect]) -> None:
+        """New content, in surface coordinates. Of no interest unless the surface was composed last."""
+        if self._last is not None and surface in self._last:
+            region = self._content.setdefault(surface, Region())
+            region.add_all(rects)
+            region.simplify()
+
+    def forget(self) -> None:
+        """The last composition never came to the screen: everything is damaged."""
+        self._last = None
+
+    def since_last(self, elements: list[Element]) -> Region:
+        """Output pixels that differ."""
+        if self._last is None:
+            return Region((self._screen,))
+        damage = Region()
+        gone = dict(self._last)
+        stayed: list[Surface] = []
+        for element in elements:
+            before = gone.pop(element.surface, None)
+            if before is None:
+                damage.add(element.place)
+            elif _looks_moved(before, element):
+                damage.add_all((before.place, element.place))
+            else:
+                stayed.append(element.surface)
+                rects = self._content.get(element.surface, ())
+                damage.add_all(rect.moved(dx=element.place.x, dy=element.place.y) for rect in rects)
+        damage.add_all(element.place for element in gone.values())
+        if stayed != [surface for surface in self._last if surface in set(stayed)]:
+            damage.add_all(element.place for element in elements)  # restacked
+        return damage.clipped(self._screen)
+
+    def composed(self, elements: list[Element]) -> None:
+        """They are painted now."""
+        self._last = {element.surface: element for element in elements}
+        self._content.clear()
+
+
+def _looks_moved(before: Element, after: Element) -> bool:
+    return (
+        before.place != after.place
+        or before.extent.source != after.extent.source
+        or before.extent.transform != after.extent.transform
+        or before.is_opaque != after.is_opaque
+    )

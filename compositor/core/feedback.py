@@ -1,0 +1,155 @@
+"""Telling clients what became of their frames: frame callbacks, presentation feedback, frame reports."""
+
+from collections.abc import Iterable
+
+from syncline.compositor.core.effects import Discarded, Effect, FrameDone, Presented
+from syncline.compositor.core.frame import Frame
+from syncline.compositor.core.journal import Journal
+from syncline.compositor.core.output import Output
+from syncline.compositor.core.report import FrameReport
+from syncline.compositor.core.schedule import VblankGrid
+from syncline.compositor.core.state import UNATTACHED
+from syncline.compositor.core.surface import ContentUpdate, Surface
+from syncline.kms_model.uapi import FlipComplete
+from syncline.protocol.enums import WpPresentationFeedback
+
+BY_HARDWARE = (
+    WpPresentationFeedback.Kind.VSYNC
+    | WpPresentationFeedback.Kind.HW_CLOCK
+    | WpPresentationFeedback.Kind.HW_COMPLETION
+)
+
+
+class Feedback:
+    """Frame callbacks of what no output shows come once per `hidden_frame_ns` (C18, S95)."""
+
+    def __init__(self, journal: Journal, effects: list[Effect], *, hidden_frame_ns: int) -> None:
+        self._journal = journal
+        self._effects = effects
+        self._hidden_frame_ns = hidden_frame_ns
+        self._overdue_ns: dict[Surface, int] = {}
+        """Surfaces with frame callbacks, and when these are answered if no frame takes them; soonest first."""
+
+    # -- applied ----------------------------------------------------------------------------------
+
+    def applied(self, update: ContentUpdate, now_ns: int) -> None:
+        """New content makes what was not yet latched superseded (P4); a bufferless update does not (P12)."""
+        surface = update.surface
+        if update.state.attached is not UNATTACHED:
+            self.discard(surface)
+        surface.fresh.append(update)
+        if update.state.frame_callbacks:
+            surface.frame_callbacks.extend(update.state.frame_callbacks)
+            self._overdue_ns.setdefault(surface, now_ns + self._hidden_frame_ns)
+
+    def discard(self, surface: Surface) -> None:
+        """Its applied updates will never be shown."""
+        fresh, surface.fresh = surface.fresh, []
+        for update in fresh:
+            self.discard_update(update)
+
+    def discard_update(self, update: ContentUpdate) -> None:
+        """Also for updates that were never applied."""
+        if update.state.feedbacks:
+            self._effects.append(Discarded(tuple(update.state.feedbacks)))
+        self._journal.framed(_report(update, output="", presented=None, margin_ns=0, is_direct=False))
+
+    def forget(self, surface: Surface) -> None:
+        """The surface goes: its callbacks are not answered any more."""
+        self.discard(surface)
+        surface.frame_callbacks.clear()
+        self._overdue_ns.pop(surface, None)
+
+    # -- latched and presented --------------------------------------------------------------------
+
+    def latch(self, surface: Surface, frame: Frame) -> None:
+        """The frame takes over what the surface has to say."""
+        for update in surface.fresh:
+            update.latched_ns, update.target_ns = frame.latched_ns, frame.target_ns
+        frame.updates.extend(surface.fresh)
+        frame.callbacks.extend(surface.frame_callbacks)
+        surface.fresh, surface.frame_callbacks = [], []
+        self._overdue_ns.pop(surface, None)
+
+    def presented(self, output: Output, frame: Frame, flip: FlipComplete) -> None:
+        """`flip.time_ns` is when the frame's first light left the output."""
+        for update in frame.updates:
+            is_direct = update.loan is not None and frame.shows_directly(update.loan)
+            if update.state.feedbacks:
+                zero_copy = WpPresentationFeedback.Kind.ZERO_COPY if is_direct else 0
+                flags = WpPresentationFeedback.Kind(BY_HARDWARE | zero_copy)
+                self._effects.append(
+                    Presented(
+                        tuple(update.state.feedbacks), output, flip.time_ns, output.refresh_ns,
+                        flip.sequence, flags,
+                    )
+                )  # fmt: skip
+            margin_ns = frame.target_ns - frame.planned_ns
+            self._journal.framed(
+                _report(
+                    update, output=output.name, presented=(flip, output.grid, frame.waits_for_client),
+                    margin_ns=margin_ns, is_direct=is_direct,
+                )
+            )  # fmt: skip
+        self.answer(frame.callbacks, flip.time_ns)
+
+    def abandon(self, frame: Frame, now_ns: int) -> None:
+        """The output went with the frame in the air."""
+        for update in frame.updates:
+            self.discard_update(update)
+        self.answer(frame.callbacks, now_ns)
+
+    def answer(self, callbacks: list[object], time_ns: int) -> None:
+        if callbacks:
+            self._effects.append(FrameDone(tuple(callbacks), time_ns))
+
+    # -- hidden -----------------------------------------------------------------------------------
+
+    @property
+    def deadline_ns(self) -> int | None:
+        return next(iter(self._overdue_ns.values()), None)
+
+    def tick(self, now_ns: int) -> None:
+        """Answer surfaces that no frame has taken for long."""
+        while (due_ns := self.deadline_ns) is not None and due_ns <= now_ns:
+            surface = next(iter(self._overdue_ns))
+            del self._overdue_ns[surface]
+            callbacks, surface.frame_callbacks = surface.frame_callbacks, []
+            self.answer(callbacks, now_ns)
+
+    def check_invariants(self, surfaces: Iterable[Surface]) -> None:
+        for surface in surfaces:
+            assert bool(surface.frame_callbacks) == (surface in self._overdue_ns)
+
+
+def _refreshes(grid: VblankGrid, *, since_ns: int, until_ns: int) -> int:
+    return max(0, round((until_ns - since_ns) / grid.refresh_ns))
+
+
+def _report(
+    update: ContentUpdate,
+    *,
+    output: str,
+    presented: tuple[FlipComplete, VblankGrid, bool] | None,
+    margin_ns: int,
+    is_direct: bool,
+) -> FrameReport:
+    by_client = by_us = sequence = 0
+    presented_ns: int | None = None
+    if presented is not None:
+        flip, grid, waited = presented
+        presented_ns, sequence = flip.time_ns, flip.sequence
+        assert update.ready_ns is not None
+        asked_ns = grid.target_for(now_ns=update.committed_ns, margin_ns=margin_ns)
+        possible_ns = grid.target_for(now_ns=update.ready_ns, margin_ns=margin_ns)
+        by_client = _refreshes(grid, since_ns=asked_ns, until_ns=possible_ns)
+        late = _refreshes(grid, since_ns=possible_ns, until_ns=flip.time_ns)
+        by_client, by_us = (by_client + late, 0) if waited else (by_client, late)
+    return FrameReport(
+        t_ns=presented_ns or update.ready_ns or update.committed_ns,
+        client=update.surface.client.name, surface=update.surface.number, update=update.number,
+        sync=update.sync, output=output, committed_ns=update.committed_ns, ready_ns=update.ready_ns,
+        latched_ns=update.latched_ns, target_ns=update.target_ns, presented_ns=presented_ns,
+        sequence=sequence, zero_copy=is_direct, waited_for=update.waited_for,
+        missed_by_client=by_client, missed_by_us=by_us,
+    )  # fmt: skip

@@ -1,0 +1,159 @@
+"""The frames of one output between latch and flip, and who reads what because of them."""
+
+from collections.abc import Iterable
+
+from syncline.compositor.core.frame import Frame
+from syncline.compositor.core.loan import Loan
+from syncline.compositor.core.release import import_point
+from syncline.compositor.core.stage import Stage
+from syncline.kms_model.uapi import (
+    AtomicReply,
+    DeviceError,
+    SyncobjCreate,
+    SyncobjDestroy,
+    SyncobjTimelineWait,
+    WaitFlag,
+)
+
+
+class Flights:
+    """At most one frame is in the air: KMS has no queue. The one before it is on screen."""
+
+    def __init__(self, stage: Stage, composition_timeline: int) -> None:
+        self._stage = stage
+        self._compositions = composition_timeline
+        self._timeline = stage.device.call(SyncobjCreate()).handle
+        """Point n: frame n is on screen, what it replaced is not (kernel.md 3.6)."""
+        self._count = 0
+        self._on_screen: Frame | None = None
+        self._in_air: Frame | None = None
+        self._strays: list[tuple[int, tuple[Loan, ...]]] = []
+        """Compositions whose frame the kernel refused: point, and who was read for nothing."""
+
+    @property
+    def next_number(self) -> int:
+        return self._count + 1
+
+    @property
+    def planes(self) -> frozenset[Loan]:
+        """On planes, as of the last commit that the kernel took."""
+        newest = self._in_air or self._on_screen
+        return newest.planes if newest is not None else frozenset()
+
+    @property
+    def in_air(self) -> Frame | None:
+        return self._in_air
+
+    # -- reading ----------------------------------------------------------------------------------
+
+    def reads(self, loans: Iterable[Loan], point: int) -> None:
+        """A composition job was submitted that reads them."""
+        for loan in loans:
+            loan.readers += 1
+            loan.read_until(self._compositions, point)
+
+    def _has_read(self, loans: Iterable[Loan], point: int, now_ns: int) -> None:
+        for loan in loans:
+            loan.readers -= 1
+            loan.reached(self._compositions, point)
+            self._stage.releases.settle(loan, now_ns)
+
+    def stray(self, point: int, loans: tuple[Loan, ...]) -> None:
+        """The kernel refused the frame after its composition was submitted."""
+        self._strays.append((point, loans))
+
+    def _collect_strays(self, now_ns: int) -> None:
+        strays, self._strays = self._strays, []
+        for point, loans in strays:
+            question = SyncobjTimelineWait(
+                handles=(self._compositions,), points=(point,), flags=WaitFlag.FOR_SUBMIT
+            )
+            try:
+                self._stage.device.call(question)
+            except DeviceError:
+                self._strays.append((point, loans))
+            else:
+                self._has_read(loans, point, now_ns)
+
+    # -- flights ----------------------------------------------------------------------------------
+
+    def take_off(self, frame: Frame, reply: AtomicReply, now_ns: int) -> None:
+        """The kernel took the frame. What is not on a plane any more has its last reader: this flip."""
+        assert self._in_air is None
+        assert frame.number == self._count + 1
+        before = self.planes
+        frame.leaving = tuple(loan for loan in before if loan not in frame.planes)
+        frame.has_fence = self._keep_fence(reply, frame.number, now_ns)
+        self._count, self._in_air = frame.number, frame
+        if frame.image is not None:
+            frame.image.in_use += 1
+        for loan in frame.planes - before:
+            loan.planes += 1
+        for loan in frame.leaving:
+            loan.planes -= 1
+            loan.leaving += 1
+            if frame.has_fence:
+                loan.read_until(self._timeline, frame.number)
+            else:
+                loan.unfenced += 1
+            self._stage.releases.settle(loan, now_ns)
+
+    def _keep_fence(self, reply: AtomicReply, number: int, now_ns: int) -> bool:
+        for _, fence in reply.out_fences:
+            if fence < 0:
+                continue
+            try:
+                import_point(self._stage.device, fence, self._timeline, number)
+            except DeviceError as refusal:
+                self._stage.journal.refused(refusal, "keeping an out-fence", now_ns)
+                return False
+            finally:
+                self._stage.device.close_fd(fence)
+            return True
+        return False
+
+    def land(self, now_ns: int) -> Frame:
+        """The frame in the air is on screen: all its readers, and the planes it replaced, are done."""
+        frame, before = self._in_air, self._on_screen
+        assert frame is not None, "a flip event without a flip"
+        self._in_air, self._on_screen = None, frame
+        if before is not None and before.image is not None:
+            before.image.in_use -= 1
+        for loan in (*frame.read, *frame.planes):
+            loan.forwarded = False
+        self._has_read(frame.read, frame.composed_point, now_ns)
+        self._have_left(frame, now_ns)
+        if self._strays:
+            self._collect_strays(now_ns)
+        return frame
+
+    def _have_left(self, frame: Frame, now_ns: int) -> None:
+        for loan in frame.leaving:
+            loan.leaving -= 1
+            if frame.has_fence:
+                loan.reached(self._timeline, frame.number)
+            else:
+                loan.unfenced -= 1
+            self._stage.releases.settle(loan, now_ns)
+
+    def close(self, now_ns: int) -> None:
+        """The display is off: nobody reads anything any more, except jobs with a fence of their own."""
+        if self._in_air is not None:
+            self.land(now_ns)
+        if self._on_screen is not None:
+            for loan in self._on_screen.planes:
+                loan.planes -= 1
+                self._stage.releases.settle(loan, now_ns)
+            if self._on_screen.image is not None:
+                self._on_screen.image.in_use -= 1
+        for point, loans in self._strays:
+            self._has_read(loans, point, now_ns)
+        self._on_screen = None
+        self._strays.clear()
+        self._stage.device.call(SyncobjDestroy(handle=self._timeline))
+
+    def check_invariants(self) -> None:
+        assert all(loan.planes > 0 for loan in self.planes)
+        if self._in_air is not None:
+            assert all(loan.leaving > 0 for loan in self._in_air.leaving)
+            assert all(loan.readers > 0 for loan in self._in_air.read)

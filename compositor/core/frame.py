@@ -1,0 +1,47 @@
+"""One frame of one output, from its latch to its flip."""
+
+from dataclasses import dataclass, field
+
+from syncline.compositor.core.buffer import Origin
+from syncline.compositor.core.composition import Image
+from syncline.compositor.core.loan import Loan
+from syncline.compositor.core.surface import ContentUpdate
+from syncline.kms_model.uapi import Fd
+
+
+@dataclass(eq=False, slots=True)
+class Frame:
+    """What the kernel was given. `image` is None when the primary plane shows a client's buffer."""
+
+    number: int
+    planned_ns: int
+    """When it was to be latched."""
+    latched_ns: int
+    target_ns: int
+    image: Image | None
+    composed_point: int = 0
+    """Of the composition job submitted for this frame; 0: none was."""
+    composed_fence: Fd | None = None
+    """Kept to learn from its timestamp; closed when the frame is presented."""
+    read: tuple[Loan, ...] = ()
+    """By that job."""
+    planes: frozenset[Loan] = frozenset()
+    leaving: tuple[Loan, ...] = ()
+    """Were on a plane in the frame before, and no more."""
+    has_fence: bool = False
+    """The flip's out-fence is a point of ours."""
+    updates: list[ContentUpdate] = field(default_factory=list)
+    """That it is the first to show, on their main output."""
+    callbacks: list[object] = field(default_factory=list)
+    waits_for_client: bool = False
+    """A client's unfinished fence stands between this frame and its vblank."""
+
+    def shows_directly(self, loan: Loan) -> bool:
+        """The client's own buffer is on a plane (P10); an upload is our copy of it."""
+        return loan in self.planes and loan.buffer.origin is Origin.DMABUF
+
+    @property
+    def how(self) -> str:
+        if self.image is None:
+            return "direct"
+        return "composed" if self.composed_point else "unchanged"

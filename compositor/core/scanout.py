@@ -1,0 +1,126 @@
+"""Which element goes on which plane, and what is left for composition.
+
+A cursor on the cursor plane, the topmost elements on overlays, and the last one left directly on the
+primary plane if it fills the screen. Arrangements are tried from best to worst; the kernel is asked with
+TEST_ONLY once per arrangement, not per frame: the answer depends on sizes, formats and places, not on
+which buffer it is.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from itertools import islice, takewhile
+from typing import Final
+
+from syncline.compositor.core.buffer import Memory, Origin
+from syncline.compositor.core.display import Crtc, Plane, Show
+from syncline.compositor.core.geometry import Rect
+from syncline.compositor.core.scene import Element
+from syncline.kms_model.uapi import DeviceError, DeviceFile, PlaneType
+
+MAX_REMEMBERED: Final = 256
+"""Arrangements whose answer is kept; then all are forgotten (windows being dragged make many)."""
+
+
+@dataclass(eq=False, slots=True)
+class Arrangement:
+    """Planes with client content, and the elements to compose onto the primary plane (none: no composition)."""
+
+    planes: dict[Plane, Element] = field(default_factory=dict)
+    composed: list[Element] = field(default_factory=list)
+
+
+def show(memory: Memory, element: Element) -> Show:
+    """How a plane shows this element."""
+    return Show(memory.framebuffer(element.loan.buffer), element.extent.source, element.place)
+
+
+class Arranger:
+    """Chooses for one output and remembers what the kernel said."""
+
+    def __init__(self, device: DeviceFile, memory: Memory, crtc: Crtc, screen: Rect) -> None:
+        self._device = device
+        self._memory = memory
+        self._crtc = crtc
+        self._screen = screen
+        self._answers: dict[tuple[object, ...], bool] = {}
+
+    def arrange(self, elements: list[Element], *, composition: Show) -> Arrangement:
+        """The best arrangement that the kernel accepts. `composition` is what the primary would show."""
+        for arrangement in self._candidates(elements):
+            if not arrangement.planes or self._is_possible(arrangement, composition):
+                return arrangement
+        return Arrangement(composed=elements)
+
+    def refused(self, arrangement: Arrangement) -> None:
+        """The kernel took it in a test and not in earnest: do not believe the test again."""
+        self._answers[self._key(arrangement)] = False
+
+    # -- candidates -------------------------------------------------------------------------------
+
+    def _candidates(self, elements: list[Element]) -> Iterator[Arrangement]:
+        cursor_plane = self._crtc.plane(PlaneType.CURSOR)
+        top = elements[-1] if elements else None
+        if cursor_plane is not None and top is not None and top.is_cursor and self._fits(top):
+            yield from self._without_cursor(elements[:-1], {cursor_plane: top})
+        yield from self._without_cursor(elements, {})
+
+    def _without_cursor(self, rest: list[Element], planes: dict[Plane, Element]) -> Iterator[Arrangement]:
+        overlays = self._crtc.overlays
+        top = list(takewhile(self._fits, islice(reversed(rest), len(overlays))))
+        split = [
+            (
+                {**planes, **dict(zip(overlays, reversed(top[:count]), strict=False))},
+                rest[: len(rest) - count],
+            )
+            for count in range(len(top), -1, -1)
+        ]
+        for chosen, below in split:
+            if len(below) == 1 and self._fills(below[0]):
+                yield Arrangement({**chosen, self._crtc.primary: below[0]})
+        for chosen, below in split:
+            yield Arrangement(chosen, below)
+
+    def _fits(self, element: Element) -> bool:
+        """An element that any plane might show: memory of its own, upright."""
+        buffer = element.loan.buffer
+        has_memory = buffer.origin in {Origin.DMABUF, Origin.UPLOAD}
+        return has_memory and element.extent.transform == 0 and self._memory.framebuffer(buffer) != 0
+
+    def _fills(self, element: Element) -> bool:
+        return element.is_opaque and element.place == self._screen and self._fits(element)
+
+    # -- asking -----------------------------------------------------------------------------------
+
+    def _key(self, arrangement: Arrangement) -> tuple[object, ...]:
+        parts: list[object] = [bool(arrangement.composed)]
+        for plane, element in arrangement.planes.items():
+            buffer, place = element.loan.buffer, element.place
+            corner = None if element.is_cursor else (place.x, place.y)
+            size = place.width, place.height
+            look = buffer.format, buffer.modifier, buffer.width, buffer.height, buffer.pitch
+            parts.append((plane.id, corner, size, look, element.extent.source))
+        return tuple(parts)
+
+    def _is_possible(self, arrangement: Arrangement, composition: Show) -> bool:
+        key = self._key(arrangement)
+        answer = self._answers.get(key)
+        if answer is None:
+            if len(self._answers) >= MAX_REMEMBERED:
+                self._answers.clear()
+            answer = self._answers[key] = self._ask(arrangement, composition)
+        return answer
+
+    def _ask(self, arrangement: Arrangement, composition: Show) -> bool:
+        try:
+            self._device.call(self._crtc.test(self.shows(arrangement, composition)))
+        except DeviceError:
+            return False
+        return True
+
+    def shows(self, arrangement: Arrangement, composition: Show) -> dict[Plane, Show | None]:
+        """Every plane of the CRTC with what it shows in this arrangement."""
+        shows: dict[Plane, Show | None] = dict.fromkeys(self._crtc.planes)
+        shows[self._crtc.primary] = composition
+        for plane, element in arrangement.planes.items():
+            shows[plane] = show(self._memory, element)
+        return shows

@@ -1,0 +1,273 @@
+"""One output at work: latches what it shows, gives it to the kernel, learns that it was shown."""
+
+from collections.abc import Iterable
+
+from syncline.compositor.core.buffer import Origin
+from syncline.compositor.core.capture import Captures
+from syncline.compositor.core.composition import Image, Swapchain
+from syncline.compositor.core.damage import Damage
+from syncline.compositor.core.display import Crtc, Plane, Show
+from syncline.compositor.core.extent import FIXED
+from syncline.compositor.core.flights import Flights
+from syncline.compositor.core.frame import Frame
+from syncline.compositor.core.geometry import Rect, Region
+from syncline.compositor.core.loan import Loan
+from syncline.compositor.core.output import Cue, Output, Phase
+from syncline.compositor.core.policy import ImplicitMode
+from syncline.compositor.core.release import export_point
+from syncline.compositor.core.scanout import Arrangement, Arranger
+from syncline.compositor.core.scene import Element
+from syncline.compositor.core.stage import Stage
+from syncline.compositor.core.surface import Surface
+from syncline.kms_model.uapi import (
+    DeviceError,
+    DmaBufImportSyncFile,
+    DmaBufSyncFlag,
+    Fd,
+    FlipComplete,
+    ModeCreateBlob,
+    SyncFileInfo,
+    encode_mode,
+)
+
+LEARN_EVERY = 4
+"""Of the composed frames, one in so many is asked how long it took: the question is a round trip."""
+
+
+class Screen:
+    """The machinery behind one `Output`."""
+
+    def __init__(self, stage: Stage, captures: Captures, output: Output, crtc: Crtc) -> None:
+        self._stage = stage
+        self._captures = captures
+        self.output = output
+        self.crtc = crtc
+        screen = Rect(0, 0, output.rect.width, output.rect.height)
+        self._swapchain = Swapchain(
+            stage.device, stage.memory, stage.policy, width=screen.width, height=screen.height
+        )
+        self._arranger = Arranger(stage.device, stage.memory, crtc, screen)
+        self._damage = Damage(screen)
+        self._flights = Flights(stage, self._swapchain.timeline)
+        self._planned_ns: int | None = None
+        self.visible: dict[Surface, None] = {}
+        """What the last latch showed, hence whose updates make a new frame worthwhile."""
+
+    # -- the cycle --------------------------------------------------------------------------------
+
+    def light(self, now_ns: int) -> None:
+        """Set the mode with an empty scene. Raises DeviceError."""
+        stage = self._stage
+        whole = Region((Rect(0, 0, self.output.rect.width, self.output.rect.height),))
+        painted = self._swapchain.compose([], whole, implicit=False, label=f"{self.output.name} first")
+        self._damage.composed([])
+        frame = Frame(
+            self._flights.next_number, now_ns, now_ns, now_ns, painted.image, painted.point,
+            waits_for_client=True,
+        )  # fmt: skip
+        show = self._composition_show(painted.image)
+        blob = stage.device.call(ModeCreateBlob(data=encode_mode(self.output.mode))).blob_id
+        request = self.crtc.light(show, mode_blob=blob, in_fence=painted.fence, user_data=frame.number)
+        reply = stage.device.call(request)
+        stage.device.close_fd(painted.fence)
+        self.crtc.taken({self.crtc.primary: show})
+        self._flights.take_off(frame, reply, now_ns)
+        self.output.phase = Phase.FLIPPING
+
+    def damaged(self, surface: Surface, rects: Iterable[Rect], now_ns: int) -> None:
+        """New content of a surface; a new frame if it can be seen."""
+        self._damage.add(surface, rects)
+        if surface in self.visible:
+            self.output.cue(Cue.DAMAGED, now_ns)
+
+    def latch(self, now_ns: int) -> None:
+        """Fix what the next frame shows and give it to the kernel."""
+        elements = self._look()
+        arrangement = Arrangement(composed=elements)
+        if self._stage.policy.direct_scanout:
+            arrangement = self._arranger.arrange(elements, composition=self._any_composition())
+        if not self._has_news(arrangement):
+            self.output.cue(Cue.NOTHING, now_ns)
+            return
+        frame = self._fly(arrangement, now_ns)
+        if frame is None and arrangement.planes:
+            self._arranger.refused(arrangement)
+            frame = self._fly(Arrangement(composed=elements), now_ns)
+        if frame is None:
+            self.output.cue(Cue.REFUSED, now_ns)
+            return
+        for surface in self.visible:
+            if surface.main_output is self.output:
+                self._stage.feedback.latch(surface, frame)
+        self._captures.copy(self.output, now_ns)
+        self.output.cue(Cue.LATCHED, now_ns)
+        self._planned_ns = None if frame.composed_point else frame.planned_ns
+        self._stage.journal.latched(
+            self.output.name, frame.number, target_ns=frame.target_ns,
+            margin_ns=frame.target_ns - frame.planned_ns, how=frame.how,
+            updates=tuple(update.number for update in frame.updates), now_ns=now_ns,
+        )  # fmt: skip
+
+    def flipped(self, flip: FlipComplete, now_ns: int) -> None:
+        """The display took the frame at `flip.time_ns`."""
+        output = self.output
+        output.grid.seen(time_ns=flip.time_ns, sequence=flip.sequence)
+        frame = self._flights.land(now_ns)
+        self._learn(frame, flip.time_ns)
+        self._stage.journal.flipped(
+            output.name, frame.number, sequence=flip.sequence, target_ns=frame.target_ns,
+            time_ns=flip.time_ns,
+        )  # fmt: skip
+        self._stage.feedback.presented(output, frame, flip)
+        output.cue(Cue.FLIPPED, now_ns)
+
+    def settled(self, now_ns: int) -> None:
+        """The work of latching ended now. A composed frame's end is its fence, not this."""
+        if self._planned_ns is not None:
+            self.output.margin.learn(now_ns - self._planned_ns)
+            self._planned_ns = None
+
+    # -- what to show -----------------------------------------------------------------------------
+
+    def _look(self) -> list[Element]:
+        """The elements of the scene here; surfaces learn whether this output shows them."""
+        elements = self._stage.scene.elements(self.output)
+        now = dict.fromkeys(element.surface for element in elements)
+        for surface in self.visible:
+            if surface not in now:
+                surface.shown_on.remove(self.output)
+        for surface in now:
+            if surface not in self.visible:
+                surface.shown_on.append(self.output)
+        self.visible = now
+        return elements
+
+    def _has_news(self, arrangement: Arrangement) -> bool:
+        loans = frozenset(element.loan for element in arrangement.planes.values())
+        is_composed = self.crtc.primary not in arrangement.planes
+        return (
+            any(surface.main_output is self.output and surface.has_news for surface in self.visible)
+            or self._captures.is_asked(self.output)
+            or loans != self._flights.planes
+            or any(plane.shown != show for plane, show in self._client_shows(arrangement).items())
+            or (is_composed and bool(self._damage.since_last(arrangement.composed)))
+        )
+
+    def _client_shows(self, arrangement: Arrangement) -> dict[Plane, Show | None]:
+        """Planes with client content, and those that are to show nothing."""
+        shows = self._arranger.shows(arrangement, self._any_composition())
+        if self.crtc.primary not in arrangement.planes:
+            del shows[self.crtc.primary]
+        return shows
+
+    def _any_composition(self) -> Show:
+        """What a composition looks like to the kernel, whichever image it is in."""
+        return self._composition_show(self._swapchain.images[0])
+
+    def _composition_show(self, image: Image) -> Show:
+        rect = self.output.rect
+        source = Rect(0, 0, rect.width * FIXED, rect.height * FIXED)
+        framebuffer = self._stage.memory.framebuffer(image.buffer)
+        return Show(framebuffer, source, Rect(0, 0, rect.width, rect.height))
+
+    # -- giving it to the kernel ------------------------------------------------------------------
+
+    def _fly(self, arrangement: Arrangement, now_ns: int) -> Frame | None:
+        """Compose what must be composed and commit; None if the machine refused."""
+        output = self.output
+        loans = frozenset(element.loan for element in arrangement.planes.values())
+        frame = Frame(
+            self._flights.next_number, output.latch_ns, now_ns, output.target_ns, image=None, planes=loans
+        )
+        fences: dict[Plane, Fd] = {}
+        try:
+            if self.crtc.primary not in arrangement.planes:
+                self._compose(arrangement, frame, fences)
+            for plane, element in arrangement.planes.items():
+                if element.loan.forwarded and element.loan.acquire is not None:
+                    point = element.loan.acquire
+                    fences[plane] = export_point(self._stage.device, point.timeline.handle, point.value)
+            self._commit(arrangement, frame, fences, now_ns)
+        except DeviceError as refusal:
+            self._stage.journal.refused(refusal, "showing a frame", now_ns)
+            if frame.composed_point:
+                self._flights.stray(frame.composed_point, frame.read)
+            self._damage.forget()
+            return None
+        finally:
+            for fence in fences.values():
+                self._stage.device.close_fd(fence)
+        return frame
+
+    def _compose(self, arrangement: Arrangement, frame: Frame, fences: dict[Plane, Fd]) -> None:
+        stage, implicit = self._stage, self._stage.policy.implicit is ImplicitMode.FORWARD
+        damage = self._damage.since_last(arrangement.composed)
+        frame.image = self._swapchain.newest
+        if not damage:
+            return
+        label = f"{self.output.name} frame {frame.number}"
+        painted = self._swapchain.compose(arrangement.composed, damage, implicit=implicit, label=label)
+        fences[self.crtc.primary] = painted.fence
+        frame.image, frame.composed_point, frame.read = painted.image, painted.point, painted.read
+        self._flights.reads(painted.read, painted.point)
+        self._damage.composed(arrangement.composed)
+        for loan in painted.read:
+            if not implicit and not loan.explicit and loan.buffer.origin is Origin.DMABUF:
+                publish = DmaBufImportSyncFile(
+                    fd=loan.buffer.fd, flags=DmaBufSyncFlag.READ, sync_file=painted.fence
+                )
+                stage.device.call(publish)
+
+    def _commit(self, arrangement: Arrangement, frame: Frame, fences: dict[Plane, Fd], now_ns: int) -> None:
+        composition = self._any_composition()
+        if frame.image is not None:
+            composition = self._composition_show(frame.image)
+        shows = self._arranger.shows(arrangement, composition)
+        leaves = any(loan.explicit and loan not in frame.planes for loan in self._flights.planes)
+        request = self.crtc.flip(shows, in_fences=fences, wants_out_fence=leaves, user_data=frame.number)
+        reply = self._stage.device.call(request)
+        self.crtc.taken(shows)
+        frame.waits_for_client = any(self._is_unfinished(loan) for loan in (*frame.read, *frame.planes))
+        if frame.composed_point and frame.number % LEARN_EVERY == 0:
+            frame.composed_fence = fences.pop(self.crtc.primary)
+        self._flights.take_off(frame, reply, now_ns)
+
+    def _is_unfinished(self, loan: Loan) -> bool:
+        is_implicit = not loan.explicit and loan.buffer.origin is Origin.DMABUF
+        return loan.forwarded or (is_implicit and self._stage.policy.implicit is ImplicitMode.FORWARD)
+
+    # -- what it taught us ------------------------------------------------------------------------
+
+    def _learn(self, frame: Frame, flip_ns: int) -> None:
+        fence, frame.composed_fence = frame.composed_fence, None
+        if fence is not None:
+            info = self._stage.device.call(SyncFileInfo(fd=fence, num_fences=1))
+            self._stage.device.close_fd(fence)
+            if not frame.waits_for_client and info.status > 0 and info.fences:
+                self.output.margin.learn(info.fences[0].timestamp_ns - frame.planned_ns)
+        is_late = flip_ns - frame.target_ns > self.output.refresh_ns // 2
+        if is_late and not frame.waits_for_client:
+            self.output.margin.missed()
+
+    # -- end --------------------------------------------------------------------------------------
+
+    def close(self, now_ns: int) -> None:
+        """The output is gone, or everything is."""
+        frame = self._flights.in_air
+        if frame is not None:
+            self._stage.feedback.abandon(frame, now_ns)
+            if frame.composed_fence is not None:
+                self._stage.device.close_fd(frame.composed_fence)
+        for surface in self.visible:
+            surface.shown_on.remove(self.output)
+        self.visible = {}
+        self._captures.stop(self.output, now_ns)
+        self._flights.close(now_ns)
+        self._swapchain.close()
+
+    def check_invariants(self) -> None:
+        self.output.check_invariants()
+        self._swapchain.check_invariants()
+        self._flights.check_invariants()
+        flying = self.output.phase in {Phase.FLIPPING, Phase.FLIPPING_STALE}
+        assert flying == (self._flights.in_air is not None)

@@ -1,0 +1,191 @@
+"""Waiting for constraints without waiting: a question to the device, else a watch at the loop edge.
+
+The device is always asked before a wake is believed, and only "yes" counts as yes: any error but a
+timeout leaves the update waiting (ACQ-28, ACQ-30). A wake that got lost is found by asking again once a
+second (ACQ-29).
+"""
+
+from collections.abc import Iterator
+from errno import ETIME
+from typing import Final
+
+from syncline.compositor.core.buffer import Buffer
+from syncline.compositor.core.constraint import AcquirePoint, Constraint, ConstraintState, ImplicitFence
+from syncline.compositor.core.journal import Journal
+from syncline.compositor.core.surface import ContentUpdate
+from syncline.compositor.core.syncobj import Watcher
+from syncline.kms_model.uapi import (
+    DeviceError,
+    DeviceFile,
+    DmaBufExportSyncFile,
+    DmaBufSyncFlag,
+    HandleFlag,
+    SyncFileInfo,
+    SyncobjCreate,
+    SyncobjDestroy,
+    SyncobjFdToHandle,
+    SyncobjTimelineWait,
+    WaitFlag,
+)
+
+WATCHDOG_NS: Final = 1_000_000_000
+
+
+class Waits:
+    """Everything that any update waits for, by watch number and by update."""
+
+    def __init__(self, device: DeviceFile, watcher: Watcher, journal: Journal) -> None:
+        self._device = device
+        self._watcher = watcher
+        self._journal = journal
+        self._by_watch: dict[int, tuple[ContentUpdate, Constraint]] = {}
+        self._pending: dict[Constraint, ContentUpdate] = {}
+        self._watchdog_ns: int | None = None
+
+    # -- beginning --------------------------------------------------------------------------------
+
+    def await_point(self, update: ContentUpdate, *, available_is_enough: bool, now_ns: int) -> None:
+        """The update's acquire point, unless it is satisfied already (S63)."""
+        assert update.loan is not None
+        assert update.loan.acquire is not None
+        constraint = AcquirePoint(update.loan.acquire, available_is_enough=available_is_enough)
+        update.loan.forwarded = available_is_enough
+        self._begin(update, constraint, now_ns)
+
+    def await_writers(self, update: ContentUpdate, buffer: Buffer, now_ns: int) -> None:
+        """The write fences in an implicit buffer's dma_resv, if any is unsignalled."""
+        fence = self._device.call(DmaBufExportSyncFile(fd=buffer.fd, flags=DmaBufSyncFlag.READ)).fd
+        try:
+            if self._device.call(SyncFileInfo(fd=fence)).status != 0:
+                return
+            handle = self._device.call(SyncobjCreate()).handle
+            self._device.call(SyncobjFdToHandle(fd=fence, handle=handle, flags=HandleFlag.SYNC_FILE))
+        finally:
+            self._device.close_fd(fence)
+        self._begin(update, ImplicitFence(handle), now_ns)
+
+    def _begin(self, update: ContentUpdate, constraint: Constraint, now_ns: int) -> None:
+        if self._is_satisfied(constraint, now_ns):
+            constraint.state = ConstraintState.RELEASED
+            self._drop_handle(constraint)
+            return
+        constraint.since_ns = now_ns
+        update.constraints.append(constraint)
+        self._pending[constraint] = update
+        self._journal.wait_begins(update, constraint.why, now_ns)
+        self._watch(update, constraint, now_ns)
+        self._watchdog_ns = self._watchdog_ns or now_ns + WATCHDOG_NS
+
+    # -- asking and watching ----------------------------------------------------------------------
+
+    def _question(self, constraint: Constraint) -> tuple[int, int, bool]:
+        match constraint:
+            case AcquirePoint(point=point, available_is_enough=enough):
+                return point.timeline.handle, point.value, enough
+            case ImplicitFence(handle=handle):
+                return handle, 0, False
+
+    def _is_satisfied(self, constraint: Constraint, now_ns: int) -> bool:
+        handle, point, available = self._question(constraint)
+        flags = WaitFlag.FOR_SUBMIT | (WaitFlag.AVAILABLE if available else 0)
+        try:
+            self._device.call(SyncobjTimelineWait(handles=(handle,), points=(point,), flags=flags))
+        except DeviceError as refusal:
+            if refusal.errno != ETIME:
+                self._journal.refused(refusal, "asking for a point", now_ns)
+            return False
+        return True
+
+    def _watch(self, update: ContentUpdate, constraint: Constraint, now_ns: int) -> None:
+        handle, point, available = self._question(constraint)
+        try:
+            constraint.watch = self._watcher.watch(handle, point, available=available)
+        except DeviceError as refusal:  # the watchdog will ask instead
+            self._journal.refused(refusal, "watching a point", now_ns)
+            return
+        self._by_watch[constraint.watch] = update, constraint
+
+    def point_ready(self, watch: int, now_ns: int) -> ContentUpdate | None:
+        """The update one of whose constraints was released by this wake, if it really was."""
+        found = self._by_watch.pop(watch, None)
+        if found is None:
+            return None
+        update, constraint = found
+        constraint.watch = None
+        if self._is_satisfied(constraint, now_ns):
+            self._release(update, constraint, now_ns)
+            return update
+        self._watch(update, constraint, now_ns)
+        return None
+
+    def _release(self, update: ContentUpdate, constraint: Constraint, now_ns: int) -> None:
+        constraint.state = ConstraintState.RELEASED
+        update.waited_for = constraint.why
+        self._end(constraint)
+        self._journal.wait_ends(update, constraint.why, now_ns)
+
+    def _end(self, constraint: Constraint) -> None:
+        del self._pending[constraint]
+        if constraint.watch is not None:
+            del self._by_watch[constraint.watch]
+            self._watcher.unwatch(constraint.watch)
+            constraint.watch = None
+        self._drop_handle(constraint)
+        if not self._pending:
+            self._watchdog_ns = None
+
+    def _drop_handle(self, constraint: Constraint) -> None:
+        if isinstance(constraint, ImplicitFence):
+            self._device.call(SyncobjDestroy(handle=constraint.handle))
+
+    # -- other ends -------------------------------------------------------------------------------
+
+    def cancel(self, update: ContentUpdate, now_ns: int) -> None:
+        """Its surface went away: no waiter is left behind (S94)."""
+        for constraint in update.constraints:
+            if constraint.state is ConstraintState.PENDING:
+                constraint.state = ConstraintState.CANCELLED
+                self._end(constraint)
+                self._journal.wait_ends(update, constraint.why, now_ns)
+
+    def judge_again(self, update: ContentUpdate, *, available_is_enough: bool, now_ns: int) -> bool:
+        """The acquire mode changed; True if the update's acquire point is satisfied now."""
+        for constraint in update.constraints:
+            if not isinstance(constraint, AcquirePoint) or constraint.state is not ConstraintState.PENDING:
+                continue
+            assert update.loan is not None
+            constraint.available_is_enough = update.loan.forwarded = available_is_enough
+            if constraint.watch is not None:
+                del self._by_watch[constraint.watch]
+                self._watcher.unwatch(constraint.watch)
+                constraint.watch = None
+            if self._is_satisfied(constraint, now_ns):
+                self._release(update, constraint, now_ns)
+                return True
+            self._watch(update, constraint, now_ns)
+        return False
+
+    # -- the watchdog -----------------------------------------------------------------------------
+
+    @property
+    def deadline_ns(self) -> int | None:
+        return self._watchdog_ns
+
+    def tick(self, now_ns: int) -> Iterator[ContentUpdate]:
+        """Ask again for what has waited for long: the updates released by the answers."""
+        if self._watchdog_ns is None or now_ns < self._watchdog_ns:
+            return
+        self._watchdog_ns = now_ns + WATCHDOG_NS
+        for constraint, update in list(self._pending.items()):
+            is_old = now_ns - constraint.since_ns >= WATCHDOG_NS
+            if is_old and constraint in self._pending and self._is_satisfied(constraint, now_ns):
+                self._release(update, constraint, now_ns)
+                yield update
+
+    def check_invariants(self) -> None:
+        for constraint, update in self._pending.items():
+            assert constraint.state is ConstraintState.PENDING
+            assert constraint in update.constraints
+            assert not update.applied
+        assert all(found[1] in self._pending for found in self._by_watch.values())
+        assert bool(self._pending) == (self._watchdog_ns is not None)
