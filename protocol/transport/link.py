@@ -7,7 +7,8 @@ from syncline.protocol.transport import Loop, OnClosed, Transport
 class Link:
     """Runs a connection until either side ends it.
 
-    `on_closed(reason)` is called once, after every object's `on_destroyed`; not after our own `close`.
+    `on_closed(reason)` is called once, after every object's `on_destroyed`; not after our own `close`. The
+    reason is the protocol error if there is one.
     An exception of ours in a handler goes to the loop.
     """
 
@@ -42,12 +43,13 @@ class Link:
             return
         self._transport.write(self._connection.take_output())
         if self._connection.closing:
-            self._end(str(self._connection.error))
+            self._end("our own end was hung up")
 
     def _end(self, reason: str) -> None:
         if not self._is_closed:
             self.close()
-            self._on_closed(reason)
+            error = self._connection.error
+            self._on_closed(reason if error is None else str(error))
 
     def close(self) -> None:
         """Flush and hang up: every object ends, then the socket."""
