@@ -15,6 +15,7 @@ INTERRUPTED: Final = 130
 # A verb's module is imported when the verb is used, so that `--help` stays quick.
 VERBS: Final = {
     "demo": ("lab.demo.verb:demo", "Start everything, watch who waits for whom, end with one table."),
+    "bench": ("lab.bench.verb:bench", "Measure what things cost."),
     "replay": ("lab.replay.verb:replay", "Run recorded ioctl scenarios and compare with real kernels."),
     "screenshot": ("lab.screenshot:screenshot", "Photograph a running compositor into a PNG file."),
 }

@@ -1,0 +1,94 @@
+"""`syncline bench`: what things cost, next to what they would cost with nothing of ours in between."""
+
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Annotated
+
+import msgspec
+from cyclopts import App, Parameter
+from rich.console import Console
+from rich.table import Table
+
+from syncline.lab.bench.clock import Pair
+from syncline.lab.bench.uapi import (
+    CallCost,
+    Node,
+    PointCost,
+    call_costs,
+    point_costs,
+    wake_costs,
+)
+from syncline.lab.exit import PASS
+
+bench = App(name="bench", help="What things cost, next to the same with nothing of ours in between.")
+
+
+class UapiReport(msgspec.Struct, frozen=True):
+    """All medians, in ns."""
+
+    calls: Sequence[CallCost]
+    wake: Mapping[str, Pair]
+    points: Sequence[PointCost]
+
+
+@bench.command
+def uapi(
+    *,
+    json: Annotated[
+        bool, Parameter(help="The numbers as JSON on standard output, nothing else.", negative="")
+    ] = False,
+) -> int:
+    """Calls through the device's door, signal to wake across processes, and long timelines.
+
+    Example: `syncline bench uapi`
+    """
+    with Node.running() as node:
+        report = UapiReport(call_costs(node), wake_costs(node), point_costs())
+    if json:
+        sys.stdout.buffer.write(msgspec.json.format(msgspec.json.encode(report), indent=2) + b"\n")
+        return PASS
+    console = Console()
+    console.print(_calls(report.calls))
+    for cores, wake in report.wake.items():
+        console.print(
+            f"signal here to eventfd wake elsewhere and back, {cores}: {wake.ours_ns / 1000:.1f} µs, "
+            f"{wake.ratio:.2f} times a bare eventfd relay ({wake.bare_ns / 1000:.1f} µs)",
+            highlight=False,
+        )
+    console.print(_points(report.points))
+    return PASS
+
+
+def _calls(costs: Sequence[CallCost]) -> Table:
+    table = Table(caption="bare: a SEQPACKET ping-pong of the same payload between two processes")
+    table.add_column("call")
+    table.add_column("in process/s", justify="right")
+    for cores in costs[0].node:
+        for heading in ("node/s", "bare/s", "node : bare"):
+            table.add_column(f"{cores}\n{heading}", justify="right")
+    for cost in costs:
+        cells = [f"{1e9 / cost.in_process_ns:,.0f}"]
+        for pair in cost.node.values():
+            cells += [f"{1e9 / pair.ours_ns:,.0f}", f"{1e9 / pair.bare_ns:,.0f}", f"{pair.ratio:.2f}"]
+        table.add_row(cost.call, *cells)
+    return table
+
+
+def _points(costs: Sequence[PointCost]) -> Table:
+    first = {cost.held: cost for cost in reversed(costs)}
+    table = Table(caption="held: the first point is pending, so that no later one can be dropped")
+    table.add_column("points", justify="right")
+    table.add_column("held")
+    for heading in ("signal µs", ": at first", "query µs", ": at first"):
+        table.add_column(heading, justify="right")
+    for cost in costs:
+        base = first[cost.held]
+        table.add_row(
+            f"{cost.points:,}",
+            "yes" if cost.held else "no",
+            f"{cost.signal_ns / 1000:.1f}",
+            f"{cost.signal_ns / base.signal_ns:.2f}",
+            f"{cost.query_ns / 1000:.1f}",
+            f"{cost.query_ns / base.query_ns:.2f}",
+        )
+    return table

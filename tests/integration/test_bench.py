@@ -1,0 +1,27 @@
+"""`syncline bench`: that it measures and says what; never how much."""
+
+import json
+
+import pytest
+
+from syncline.lab.cli import main
+
+
+def test_bench_uapi_reports_every_call_the_wake_and_long_timelines(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert main(["bench", "uapi", "--json"]) == 0
+
+    report = json.loads(capsys.readouterr().out)
+    assert [cost["call"] for cost in report["calls"]] == [
+        "signal",
+        "query",
+        "wait, signalled",
+        "transfer",
+        "eventfd",
+    ]
+    assert all("one core" in cost["node"] for cost in report["calls"])
+    assert all(pair["ratio"] > 0 for pair in report["wake"].values())
+    assert [(cost["points"], cost["held"]) for cost in report["points"]] == [
+        (points, held) for points in (10, 1_000, 100_000) for held in (False, True)
+    ]
