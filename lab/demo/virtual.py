@@ -25,7 +25,6 @@ from syncline.lab.screenshot import photograph
 from syncline.protocol.transport import Transport
 from syncline.protocol.transport.memory import pair
 
-
 def run(plan: Plan) -> Outcome:
     """As long as it takes to compute; `plan.seconds` pass for the parts. Raises Usage."""
     try:
@@ -54,7 +53,7 @@ async def _run(loop: VirtualLoop, plan: Plan, profile: Profile) -> Outcome:
     shot = await photograph(camera)
     for player in players:
         notes += await player.stop()
-    driver.close()
+    driver.server.close()  # the screen may stay lit: taking it away would sleep, and the whole machine goes with us
     node.close()
     return Outcome(ledger, record, shot, tuple(notes))
 
@@ -67,7 +66,7 @@ class Player:
     ) -> None:
         demo = DEMOS[role.demo]
         self._name = role.name
-        self._file = node.open("render")
+        self._file = node.open()
         self._context = Context(
             loop=loop,
             transport=_connect(loop, driver),
