@@ -10,11 +10,11 @@ Fd = NewType("Fd", int)
 R = TypeVar("R")
 
 
-class Request(msgspec.Struct, Generic[R], frozen=True, tag=True, array_like=True):
+class Request(msgspec.Struct, Generic[R], frozen=True, tag=True, tag_field="record", array_like=True):
     """One ioctl (or read, close, mmap): the record that goes in; `R` is the record that comes out."""
 
 
-class Record(msgspec.Struct, frozen=True, tag=True, array_like=True):
+class Record(msgspec.Struct, frozen=True, tag=True, tag_field="record", array_like=True):
     """A plain value inside requests, replies and events."""
 
 
