@@ -6,7 +6,7 @@ from typing import Final
 
 from syncline.clients import hog, implicit, shm, solid, subsurfaces
 from syncline.clients.toolkit import report
-from syncline.clients.toolkit.loop import Context
+from syncline.clients.toolkit.loop import ClientError, Context, Finished
 from syncline.clients.toolkit.options import Options
 
 
@@ -82,4 +82,13 @@ async def run_demo(demo: Demo, context: Context) -> None:
     if options.seconds:
         end_ns = context.now_ns() + options.duration_ns
         context.loop.call_at_ns(end_ns, lambda: context.stop(f"{options.seconds} s are over"))
-    await demo.run(context)
+    reason = "all frames are drawn"
+    try:
+        await demo.run(context)
+    except Finished as end:
+        reason = str(end)
+    except ClientError as failure:
+        reason = str(failure)
+        raise
+    finally:
+        context.emit(context.tally.ended(context.now_ns(), client=options.client_id, reason=reason))

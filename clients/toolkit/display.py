@@ -4,8 +4,7 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Final, Self, TypeVar
 
-from syncline.clients.toolkit import report
-from syncline.clients.toolkit.loop import ClientError, Context, Finished
+from syncline.clients.toolkit.loop import ClientError, Context
 from syncline.kms_model.loops import NS_PER_S
 from syncline.protocol.display import Display as WlDisplay, Registry
 from syncline.protocol.errors import ProtocolError
@@ -19,7 +18,7 @@ P = TypeVar("P", bound=Proxy)
 
 
 class Display:
-    """Enter it to connect. Leaving it hangs up, and ends the run: `Finished` goes no further."""
+    """Enter it to connect; leaving it hangs up."""
 
     def __init__(self, context: Context) -> None:
         self.context = context
@@ -33,32 +32,14 @@ class Display:
         return self
 
     async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, _trace: TracebackType | None
-    ) -> bool:
-        if not self.context.failed:
-            # The last answers (discarded, delete_id) are on their way; a compositor that hangs gets no more time.
-            deadline_ns = self.context.now_ns() + FAREWELL_NS
-            await self.context.until(self._answer(), deadline_ns=deadline_ns, ending=True)
-            self._link.close()
-        self._report_the_end(error)
-        return kind is Finished
-
-    def _report_the_end(self, error: BaseException | None) -> None:
-        context, tally = self.context, self.context.tally
-        reason = str(error) if error is not None else "all frames are drawn"
-        context.emit(
-            report.Ended(
-                t_ns=context.now_ns(),
-                client=context.options.client_id,
-                committed=tally.committed,
-                presented=tally.presented,
-                discarded=tally.discarded,
-                unanswered=tally.unanswered,
-                owed=tally.owed,
-                paid=tally.paid,
-                reason=reason,
-            )
-        )
+        self, _kind: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None
+    ) -> None:
+        if self.context.failed:
+            return
+        # The last answers (discarded, delete_id) are on their way; a compositor that hangs gets no more time.
+        deadline_ns = self.context.now_ns() + FAREWELL_NS
+        await self.context.until(self._answer(), deadline_ns=deadline_ns, ending=True)
+        self._link.close()
 
     def offers(self, kind: type[Proxy]) -> bool:
         return any(name == kind.interface for name, _ in self._registry.globals.values())

@@ -16,7 +16,7 @@ from syncline.protocol.transport import Transport
 
 
 class Finished(Exception):
-    """The run is over: enough seconds, a signal, a closed window. Not an error; `Display` ends it."""
+    """The run is over: enough seconds, a signal, a closed window. Not an error: `run_demo` ends it."""
 
 
 class ClientError(Exception):

@@ -72,5 +72,5 @@ class Pacing:
         return self._tick_ns
 
     async def _settle(self) -> None:
-        deadline_ns = self._context.now_ns() + FEEDBACK_PATIENCE_NS
+        deadline_ns = self._context.now_ns() + FEEDBACK_PATIENCE_NS + self._options.gpu_ns
         await self._context.until(lambda: not self._surface.awaiting_feedback, deadline_ns=deadline_ns)

@@ -110,6 +110,20 @@ class Tally:
         """Commits whose presentation feedback never came."""
         return self.asked - self.presented - self.discarded
 
+    def ended(self, t_ns: int, *, client: int, reason: str) -> Ended:
+        """The last event."""
+        return Ended(
+            t_ns=t_ns,
+            client=client,
+            committed=self.committed,
+            presented=self.presented,
+            discarded=self.discarded,
+            unanswered=self.unanswered,
+            owed=self.owed,
+            paid=self.paid,
+            reason=reason,
+        )
+
 
 class EventStream:
     """Events as JSON lines in a file, or on an inherited descriptor (`fd:N`), each written as it happens.
