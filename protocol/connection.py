@@ -14,12 +14,12 @@ from typing import Final
 from syncline.protocol import arguments as argument_list, dispatch, schema
 from syncline.protocol.dispatch import Incoming
 from syncline.protocol.enums import WlDisplay
-from syncline.protocol.errors import Misuse, ProtocolError
+from syncline.protocol.errors import DISPLAY_ID, Misuse, ProtocolError, display_error, invalid_method
 from syncline.protocol.fd import ReceivedFd, close_all, duplicate_all
 from syncline.protocol.object import NewId, Object
 from syncline.protocol.outbox import Outbox, Packet
 from syncline.protocol.schema import Argument, Kind, Message
-from syncline.protocol.table import DISPLAY_ID, SERVER_ID_START, Table
+from syncline.protocol.table import SERVER_ID_START, Table
 from syncline.protocol.trace import Observer, Said
 from syncline.protocol.wire import Malformed, Wire
 
@@ -95,7 +95,7 @@ class Connection:
                     self._swallow(object_id, opcode, body)
                     continue
                 if opcode >= len(obj.incoming):
-                    raise _invalid_method(f"invalid method {opcode}, object {obj!r}")
+                    raise invalid_method(f"invalid method {opcode}, object {obj!r}")
                 decode, handler, particulars, is_plain = obj.incoming[opcode]
                 if is_plain and is_unwatched and handler is not None:
                     try:
@@ -108,14 +108,14 @@ class Connection:
                 if self.closing:
                     break
         except Malformed as why:
-            raise _invalid_method(str(why)) from why
+            raise invalid_method(str(why)) from why
 
     def _deliver(self, obj: Object, entry: Incoming, body: bytes) -> None:
         """The long way: versions, objects, new ids, descriptors, observers, destructors."""
         decode, handler, particulars, _ = entry
         message = particulars.message
         if message.since > obj.version:
-            raise _invalid_method(
+            raise invalid_method(
                 f"invalid version for {obj!r}.{message.name} ({obj.version}, need at least {message.since})"
             )
         try:
@@ -148,10 +148,10 @@ class Connection:
         """A message to nobody: fatal, unless it is an event that crossed our destroying of its object."""
         interface_name = self._table.zombies.get(object_id)
         if interface_name is None:
-            raise _display_error(WlDisplay.Error.INVALID_OBJECT, f"invalid object {object_id}")
+            raise display_error(WlDisplay.Error.INVALID_OBJECT, f"invalid object {object_id}")
         events = schema.interface(interface_name).events
         if opcode >= len(events):
-            raise _invalid_method(f"invalid method {opcode}, object {interface_name}#{object_id}")
+            raise invalid_method(f"invalid method {opcode}, object {interface_name}#{object_id}")
         self._discard(object_id, events[opcode], body)
 
     def _discard(self, object_id: int, message: Message, body: bytes) -> None:
@@ -165,9 +165,9 @@ class Connection:
 
     def _check_limits(self) -> None:
         if len(self._fds) > self._limits.queued_fds:
-            raise _display_error(WlDisplay.Error.NO_MEMORY, f"{len(self._fds)} descriptors without a message")
+            raise display_error(WlDisplay.Error.NO_MEMORY, f"{len(self._fds)} descriptors without a message")
         if len(self._table.objects) > self._limits.objects:
-            raise _display_error(WlDisplay.Error.NO_MEMORY, f"{len(self._table.objects)} objects")
+            raise display_error(WlDisplay.Error.NO_MEMORY, f"{len(self._table.objects)} objects")
 
     # Going out.
 
@@ -243,7 +243,7 @@ class Connection:
         try:
             self._table.release(id)
         except Malformed as why:
-            raise _display_error(WlDisplay.Error.INVALID_OBJECT, str(why)) from why
+            raise display_error(WlDisplay.Error.INVALID_OBJECT, str(why)) from why
 
     def interface_of(self, id: int) -> str:
         """What has, or last had, that id; empty if nobody knows."""
@@ -294,14 +294,6 @@ class Connection:
         return value
 
 
-def _display_error(code: WlDisplay.Error, text: str) -> ProtocolError:
-    return ProtocolError(DISPLAY_ID, code, text, interface="wl_display")
-
-
-def _invalid_method(text: str) -> ProtocolError:
-    return _display_error(WlDisplay.Error.INVALID_METHOD, text)
-
-
 def _invalid_arguments(who: str, message: Message, why: Exception) -> ProtocolError:
     detail = why if isinstance(why, Malformed) else "too short"
-    return _invalid_method(f"invalid arguments for {who}.{message.name}: {detail}")
+    return invalid_method(f"invalid arguments for {who}.{message.name}: {detail}")

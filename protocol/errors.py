@@ -1,5 +1,11 @@
 """Whose fault it was: the other side's, or ours."""
 
+from typing import Final
+
+from syncline.protocol.enums import WlDisplay
+
+DISPLAY_ID: Final = 1
+
 
 class ProtocolError(Exception):
     """A rule of the protocol was broken: fatal to the connection, and to nothing else.
@@ -17,6 +23,16 @@ class ProtocolError(Exception):
 
     def __str__(self) -> str:
         return f"{self.interface or 'object'}#{self.object_id}: error {self.code}: {self.text}"
+
+
+def display_error(code: WlDisplay.Error, text: str) -> ProtocolError:
+    """An error on wl_display: what a broken message gets, whichever object it named."""
+    return ProtocolError(DISPLAY_ID, code, text, interface="wl_display")
+
+
+def invalid_method(text: str) -> ProtocolError:
+    """No such method, or not its arguments."""
+    return display_error(WlDisplay.Error.INVALID_METHOD, text)
 
 
 class Misuse(AssertionError):

@@ -8,15 +8,15 @@ libwayland's map does. A server's id is free as soon as its object ends. A clien
 
 from typing import Final
 
+from syncline.protocol.errors import DISPLAY_ID
 from syncline.protocol.object import Object
 from syncline.protocol.wire import Malformed
 
-DISPLAY_ID: Final = 1
 SERVER_ID_START: Final = 0xFF000000
 
 
 class Table:
-    """`objects` are the living by id, `zombies` (a client's only) the interfaces of the ended."""
+    """`objects` are the living by id, `zombies` (a client's only) the interfaces of what has ended there."""
 
     def __init__(self, *, is_server: bool) -> None:
         self.objects: dict[int, Object] = {}
@@ -41,7 +41,6 @@ class Table:
             raise Malformed(f"new id {id} is taken")
         if not self._first_theirs <= id <= self._next_theirs:
             raise Malformed(f"new id {id} where {self._next_theirs} is the next")
-        self.zombies.pop(id, None)
         self._next_theirs = max(self._next_theirs, id + 1)
 
     def end(self, id: int, interface: str) -> None:

@@ -192,6 +192,17 @@ def test_hoarding_descriptors_is_an_error(converse: Callable[..., Any], memfd: M
     assert (talk.server.error.object_id, talk.server.error.code) == (1, 2)
 
 
+def test_descriptors_behind_an_error_do_not_wait_for_the_hangup(talk: Any, memfd: Memfd) -> None:
+    shm = talk.registry.bind_first(Shm)
+    shm.request_new("create_pool", Pool, memfd("refused"), -1)
+    shm.request_new("create_pool", Pool, memfd("behind it"), 1)
+    ((data, fds),) = talk.client.take_output()
+
+    talk.server.receive(data, fds)
+
+    assert not set(fds) & open_fds()
+
+
 def test_descriptors_of_a_connection_that_ends_are_closed(talk: Any, memfd: Memfd) -> None:
     shm = talk.registry.bind_first(Shm)
     talk.server.receive(b"", duplicate_all([memfd("never asked for")]))
