@@ -2,8 +2,10 @@
 
 import asyncio
 import os
+import resource
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -71,6 +73,19 @@ def pipe_of(text: bytes) -> int:
     os.write(writer, text)
     os.close(writer)
     return reader
+
+
+@contextmanager
+def no_descriptor_left() -> Iterator[None]:
+    """Every number below the limit is in use."""
+    stoppers = [os.open(os.devnull, os.O_RDONLY)]
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (stoppers[0] + 1, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        os.close(stoppers[0])
 
 
 @both
@@ -169,6 +184,37 @@ async def test_what_a_dead_peer_said_is_read_though_writing_to_it_failed() -> No
     await ear.until(lambda: bool(ear.farewells))
 
     assert ear.data == b"you are wrong"
+
+
+async def test_descriptors_that_were_lost_on_the_way_end_the_connection() -> None:
+    ours, theirs = sockets()
+    ear = Ear(theirs)
+    ours.write([(b"here you are", [pipe_of(b"A")])])
+
+    with no_descriptor_left():
+        await ear.until(lambda: bool(ear.farewells))
+
+    assert ear.farewells == ["descriptors were lost on the way"]
+    assert ear.fds == []
+    ours.close()
+
+
+async def test_a_client_that_comes_when_no_descriptor_is_left_is_turned_away(tmp_path: Path) -> None:
+    loop = asyncio.get_running_loop()
+    arrived: asyncio.Queue[UnixTransport] = asyncio.Queue()
+    listener = listen(loop, tmp_path / "wayland-8", arrived.put_nowait)
+    sock = socket.socket(socket.AF_UNIX)
+    sock.connect(str(listener.path))
+    ear = Ear(UnixTransport(loop, sock))
+
+    with no_descriptor_left():
+        await ear.until(lambda: bool(ear.farewells))
+    assert arrived.empty()
+
+    client = connect(loop, listener.path)
+    server = await arrived.get()
+    for each in (client, server, listener):
+        each.close()
 
 
 async def test_a_socket_is_found_by_its_path_and_gone_when_closed(tmp_path: Path) -> None:

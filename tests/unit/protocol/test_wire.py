@@ -77,6 +77,7 @@ MALFORMED = [
     ("xdg_toplevel.set_title", words(9) + b"abcdefg\0",                                   "longer than its message"),
     ("xdg_toplevel.set_title", words(0xFFFFFFFF) + b"abc\0",                              "longer than its message"),
     ("xdg_toplevel.set_title", words(0xFFFFFFFD) + b"abc\0",                              "longer than its message"),
+    ("xdg_toplevel.set_title", words(2) + b"a\0",                                         "longer than its message"),
     ("xdg_toplevel.set_title", words(3) + b"\xff\xff\0\0",                                "not UTF-8"),
     ("xdg_toplevel.set_title", words(4) + b"\xed\xa0\x80\0",                              "not UTF-8"),
     ("wl_registry.bind",       words(1, 0, 2, 3),                                         "null string where none may be"),
@@ -154,9 +155,9 @@ def test_values_that_do_not_fit_are_our_mistake(name: str, values: tuple[object,
 def test_fixed_numbers_are_rounded_to_the_nearest_256th() -> None:
     set_source = interface("wp_viewport").request("set_source")
     wire = WaylandWire()
-    data = wire.encoder(set_source)(7, (1 / 3, -1 / 3, 2.0**23 - 1 / 256, -(2.0**23)))
+    data = wire.encoder(set_source)(7, (2 / 3, -2 / 3, 2.0**23 - 1 / 256, -(2.0**23)))
 
-    assert wire.decoder(set_source)(data[8:]) == [85 / 256, -85 / 256, 2.0**23 - 1 / 256, -(2.0**23)]
+    assert wire.decoder(set_source)(data[8:]) == [171 / 256, -171 / 256, 2.0**23 - 1 / 256, -(2.0**23)]
 
 
 def test_the_byte_order_is_the_machines_own() -> None:
