@@ -4,7 +4,7 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from errno import EINVAL
+from errno import EACCES, EINVAL
 from functools import partial
 from pathlib import Path
 from typing import Final, TypeVar
@@ -120,7 +120,7 @@ def _open_node(path: Path) -> RemoteFile:
     try:
         device.call(DropMaster())
     except DeviceError as refusal:
-        if refusal.errno != EINVAL:
+        if refusal.errno not in {EACCES, EINVAL}:  # it never was, or is no longer
             raise
     return device
 
