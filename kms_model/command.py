@@ -5,12 +5,14 @@ import re
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import chain, count, repeat
 from pathlib import Path
 from typing import Final
 
 from cyclopts import App, CycloptsError, Parameter
 
+from syncline.kms_model.journal import open_sink
 from syncline.kms_model.kms.mode import Output
 from syncline.kms_model.node import NodeError, default_path, run
 from syncline.kms_model.profiles import CrtcLayout, Profile, profile as profile_named
@@ -63,6 +65,9 @@ class Options:
     events: str | None = None
     """Where the event stream goes: a path, or fd:N for an inherited descriptor."""
 
+    ready: str | None = None
+    """Where a line is written once callers may connect: a path, or fd:N for an inherited descriptor."""
+
 
 DEFAULTS: Final = Options()
 
@@ -72,12 +77,20 @@ def launch(options: Options = DEFAULTS) -> int:
     try:
         path = options.socket or default_path(os.environ.get("XDG_RUNTIME_DIR"))
         profile = with_outputs(profile_named(options.profile, options.kernel), options.output)
-        run(path, profile=profile, events=options.events)
+        run(path, profile=profile, events=options.events, ready=partial(_tell_ready, options.ready))
     except KeyError:
         return _complain(f"there is no profile {options.profile} of kernel {options.kernel}")
     except NodeError as error:
         return _complain(str(error))
     return 0
+
+
+def _tell_ready(where: str | None) -> None:
+    if where is None:
+        return
+    fd = open_sink(where)
+    os.write(fd, b"ready\n")
+    os.close(fd)
 
 
 def main(words: Sequence[str] | None = None) -> int:

@@ -18,9 +18,8 @@ from typing import Final
 
 from syncline.kms_model.device import Device
 from syncline.kms_model.journal import Journal, open_sink
-from syncline.kms_model.kms.property import Catalogue
 from syncline.kms_model.local import LocalNode
-from syncline.kms_model.loops import RealLoop, run_real
+from syncline.kms_model.loops import Loop, RealLoop, run_real
 from syncline.kms_model.packet import PACKET_MAX
 from syncline.kms_model.peer import Peer
 from syncline.kms_model.profiles import SYNCLINE, Profile
@@ -96,10 +95,10 @@ def _remove_stale(path: Path) -> None:
 class Node:
     """Serves a device to whoever connects. Owns the connections; device and listening socket are lent."""
 
-    def __init__(self, device: Device, loop: RealLoop, listener: socket.socket) -> None:
+    def __init__(self, device: Device, loop: Loop, listener: socket.socket) -> None:
         self.device = device
         self.loop = loop
-        self.fence_property = Catalogue(first_id=1).in_fence_fd.id if device.profile.crtcs else 0
+        self.fence_property = device.kms.display.catalogue.in_fence_fd.id if device.profile.crtcs else 0
         self.scratch = memoryview(bytearray(PACKET_MAX))
         self._listener = listener
         self._clock = LocalNode(device, loop)

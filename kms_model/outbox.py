@@ -8,7 +8,7 @@ from typing import Final
 from syncline.kms_model.loops import Loop
 from syncline.kms_model.packet import PACKET_MAX, close_all, rights
 
-_FLAGS: Final = socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL
+_FLAGS: Final = int(socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL)
 
 
 class Outbox:
@@ -43,7 +43,10 @@ class Outbox:
     def _transmit(self, data: bytes, fds: Sequence[int]) -> bool:
         """False: the peer's buffer is full. Any other trouble ends the connection, which the reader will see."""
         try:
-            self._sock.sendmsg((data,), rights(fds), _FLAGS)
+            if fds:
+                self._sock.sendmsg((data,), rights(fds), _FLAGS)
+            else:
+                self._sock.send(data, _FLAGS)
         except BlockingIOError:
             return False
         except OSError:

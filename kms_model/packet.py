@@ -186,8 +186,7 @@ ANCILLARY_SIZE: Final = socket.CMSG_SPACE(FDS_MAX * array.array("i").itemsize)
 
 def rights(fds: Iterable[int]) -> list[tuple[int, int, "array.array[int]"]]:
     """The ancillary data that sends `fds`."""
-    numbers = array.array("i", fds)
-    return [(socket.SOL_SOCKET, socket.SCM_RIGHTS, numbers)] if numbers else []
+    return [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", fds))]
 
 
 def received(ancillary: _Ancillary) -> list[int]:

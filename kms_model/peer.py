@@ -48,7 +48,8 @@ PACKETS_PER_TURN: Final = 8
 """Packets of one peer handled before others, and the clock, are looked at again."""
 CALLS_MAX: Final = 256
 """Sleeping calls of one peer: more threads than a process would have in the kernel at once."""
-_FLAGS: Final = socket.MSG_DONTWAIT | socket.MSG_CMSG_CLOEXEC
+_FLAGS: Final = int(socket.MSG_DONTWAIT | socket.MSG_CMSG_CLOEXEC)
+_CUT: Final = int(socket.MSG_TRUNC | socket.MSG_CTRUNC)
 _CREDENTIALS: Final = struct.Struct("3i")
 
 _log = logging.getLogger(__name__)
@@ -133,8 +134,8 @@ class Peer:
             except OSError:  # reset: it died with our packets unread
                 self.close()
                 return
-            fds = received(ancillary)
-            if flags & (socket.MSG_TRUNC | socket.MSG_CTRUNC):
+            fds = received(ancillary) if ancillary else []
+            if flags & _CUT:
                 close_all(fds)
                 self._expel("too large a packet" if flags & socket.MSG_TRUNC else "too many descriptors")
             elif size:
@@ -180,14 +181,15 @@ class Peer:
     def _fits(self, packet: Call[Any] | Batch[Any], fds: list[int]) -> bool:
         """As many descriptors as it says, nothing twice, and within the limits."""
         return (
-            len(set(packet.lent)) == len(packet.lent) == len(fds)
+            len(packet.lent) == len(fds)
+            and (not fds or len(set(packet.lent)) == len(fds))
             and packet.serial not in self._calls
             and len(self._calls) < CALLS_MAX
             and (isinstance(packet, Call) or 0 < len(packet.requests) <= BATCH_MAX)
         )
 
     def _adopt(self, requests: Sequence[Request[Any]], lent: tuple[int, ...], fds: list[int]) -> None:
-        mine = dict(zip(lent, fds, strict=True))
+        mine = dict(zip(lent, fds, strict=True)) if fds else {}
         for request in requests:
             replace_descriptors(request, mine, self._service.fence_property)
 
@@ -213,13 +215,18 @@ class Peer:
 
     def _call(self, serial: int, request: Request[Any], lent: list[int]) -> None:
         pending = self._start(request)
-        if not pending.done:
+        if pending.done:
+            self._answer(serial, lent, pending)
+        else:
             self._calls[serial] = pending
-        pending.add_done_callback(partial(self._answer, serial, lent))
+            pending.add_done_callback(partial(self._end_sleep, serial, lent))
+
+    def _end_sleep(self, serial: int, lent: list[int], pending: Pending[Any]) -> None:
+        """From inside the device: nothing may be asked of it here."""
+        del self._calls[serial]
+        self._answer(serial, lent, pending)
 
     def _answer(self, serial: int, lent: list[int], pending: Pending[Any]) -> None:
-        """Perhaps from inside the device, when a sleeping call ends."""
-        self._calls.pop(serial, None)
         close_all(lent)
         try:
             reply = pending.result()
@@ -227,7 +234,7 @@ class Peer:
             self._send(_failed(serial, error))
         else:
             given = descriptors_in(reply, 0)
-            self._send(Done(serial, reply, tuple(given)), given)
+            self._send(Done(serial, reply, tuple(given)) if given else Done(serial, reply), given)
 
     def _run(self, errand: _Errand) -> None:
         """Do what is left of a batch, until it sleeps or fails."""

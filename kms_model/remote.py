@@ -46,7 +46,9 @@ from syncline.kms_model.uapi import DeviceError, Event, Fd, Request
 
 R = TypeVar("R")
 
-_SEND_FLAGS: Final = socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL
+_SEND_FLAGS: Final = int(socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL)
+_BLOCKING: Final = int(socket.MSG_CMSG_CLOEXEC)
+_POLLING: Final = int(socket.MSG_CMSG_CLOEXEC | socket.MSG_DONTWAIT)
 
 
 class RemoteFile:
@@ -204,7 +206,10 @@ class RemoteFile:
             raise DeviceError(E2BIG, f"{len(data)} bytes are more than a packet takes ({PACKET_MAX})")
         while not self._lost:
             try:
-                self._sock.sendmsg((data,), rights(fds), _SEND_FLAGS)
+                if fds:
+                    self._sock.sendmsg((data,), rights(fds), _SEND_FLAGS)
+                else:
+                    self._sock.send(data, _SEND_FLAGS)
             except BlockingIOError:
                 self._make_room()
             except OSError as error:
@@ -227,7 +232,7 @@ class RemoteFile:
 
     def _receive(self, *, blocking: bool) -> tuple[Down, list[int]] | None:
         """One packet and its descriptors; None when there is none now, or never again."""
-        flags = socket.MSG_CMSG_CLOEXEC if blocking else socket.MSG_CMSG_CLOEXEC | socket.MSG_DONTWAIT
+        flags = _BLOCKING if blocking else _POLLING
         try:
             size, ancillary, _, _ = self._sock.recvmsg_into([self._buffer], ANCILLARY_SIZE, flags)
         except BlockingIOError:
@@ -237,7 +242,7 @@ class RemoteFile:
         if not size:
             self._lose()
             return None
-        return decode_down(self._buffer[:size]), received(ancillary)
+        return decode_down(self._buffer[:size]), received(ancillary) if ancillary else []
 
     def _take(self, *, blocking: bool) -> bool:
         """Take one packet off the socket and put it where it belongs. False: there was none."""
