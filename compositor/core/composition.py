@@ -154,6 +154,9 @@ class Swapchain:
 
     def close(self) -> None:
         for image in self.images:
+            image.buffer.framebuffer = (
+                None  # one is on screen: removing that sleeps, and the file's end does it
+            )
             self._memory.free(image.buffer)
         self._device.call(SyncobjDestroy(handle=self.timeline))
 

@@ -52,7 +52,8 @@ class Feedback:
         """Also for updates that were never applied."""
         if update.state.feedbacks:
             self._effects.append(Discarded(tuple(update.state.feedbacks)))
-        self._journal.framed(_report(update, output="", presented=None, margin_ns=0, is_direct=False))
+        if update.loan is not None:
+            self._journal.framed(_report(update, output="", presented=None, margin_ns=0, is_direct=False))
 
     def forget(self, surface: Surface) -> None:
         """The surface goes: its callbacks are not answered any more."""
@@ -84,6 +85,8 @@ class Feedback:
                         flip.sequence, flags,
                     )
                 )  # fmt: skip
+            if update.loan is None:
+                continue
             margin_ns = frame.target_ns - frame.planned_ns
             self._journal.framed(
                 _report(

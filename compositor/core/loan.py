@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from syncline.compositor.core.buffer import Buffer
+from syncline.compositor.core.buffer import Buffer, Origin
 from syncline.compositor.core.syncobj import SyncPoint
 
 
@@ -38,6 +38,9 @@ class Loan:
 
     @property
     def sync(self) -> str:
+        """As reports say it. Pixels that we copied, or that are one colour, have no fence of either kind."""
+        if self.buffer.origin is not Origin.DMABUF:
+            return "copied"
         return "explicit" if self.explicit else "implicit"
 
     @property

@@ -14,7 +14,7 @@ class Event(msgspec.Struct, frozen=True, tag_field="ev", kw_only=True):
 
 
 class Commit(Event, tag="commit", frozen=True, kw_only=True):
-    """A client committed; `update` numbers content updates over the session. `sync`: explicit, implicit, none."""
+    """A client committed; `update` numbers content updates over the session. `sync`: explicit, implicit, copied, none."""
 
     client: str
     surface: int
@@ -87,7 +87,7 @@ class DeviceRefusal(Event, tag="refusal", frozen=True, kw_only=True):
 
 
 class FrameReport(Event, tag="frame", frozen=True, kw_only=True):
-    """One commit's whole life, when it ended: presented (`presented_ns`) or discarded (None).
+    """The whole life of one commit with a buffer, when it ended: presented (`presented_ns`) or discarded (None).
 
     `ready_ns` is when its last constraint held, `latched_ns` when a frame first took it, `target_ns` the
     vblank that frame aimed at. `waited_for` names the last constraint that held it back ("" if none).

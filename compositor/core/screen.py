@@ -26,6 +26,7 @@ from syncline.kms_model.uapi import (
     Fd,
     FlipComplete,
     ModeCreateBlob,
+    ModeDestroyBlob,
     SyncFileInfo,
     encode_mode,
 )
@@ -70,6 +71,7 @@ class Screen:
         request = self.crtc.light(show, mode_blob=blob, in_fence=painted.fence, user_data=frame.number)
         reply = stage.device.call(request)
         stage.device.close_fd(painted.fence)
+        stage.device.call(ModeDestroyBlob(blob_id=blob))  # the CRTC's state has it now
         self.crtc.taken({self.crtc.primary: show})
         self._flights.take_off(frame, reply, now_ns)
         self.output.phase = Phase.FLIPPING
