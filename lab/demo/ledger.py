@@ -8,6 +8,8 @@ from typing import Final
 from syncline.compositor.core import report
 
 NS_PER_MS: Final = 1_000_000
+NO_BUFFER: Final = "none"
+"""The sync mode of a commit that brought no image: it is no frame."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +76,8 @@ class Ledger:
         return self.accounts.setdefault((client, sync), Account(client, sync))
 
     def _committed(self, event: report.Commit) -> None:
+        if event.sync == NO_BUFFER:
+            return
         account = self._modes[event.update] = self.account(event.client, event.sync)
         account.owed += event.release is not None
 
@@ -90,6 +94,8 @@ class Ledger:
             self._waiting.pop(key, None)
 
     def _framed(self, event: report.FrameReport) -> None:
+        if event.sync == NO_BUFFER:
+            return
         account = self.account(event.client, event.sync)
         if event.presented_ns is None:
             account.discarded += 1

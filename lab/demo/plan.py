@@ -9,12 +9,12 @@ from syncline.lab.screenshot import Pixels
 
 
 class Plan(NamedTuple):
-    """`outputs` are the device's screens as WIDTHxHEIGHT@HZ; none: its own choice."""
+    """`outputs` are the device's screens, WIDTHxHEIGHT@HZ each."""
 
     seconds: float
     seed: int
     broken: bool
-    outputs: tuple[str, ...] = ()
+    outputs: tuple[str, ...]
 
     @property
     def cast(self) -> tuple[Role, ...]:

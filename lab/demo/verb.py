@@ -20,6 +20,7 @@ from syncline.lab.screenshot import Pixels
 SCREENSHOT: Final = "screenshot.png"
 EVENTS: Final = "events.jsonl"
 REPORT: Final = "report.json"
+ONE_SCREEN: Final = ("1280x720@60",)
 
 
 def demo(

@@ -105,7 +105,7 @@ def _main_cause(causes: Iterable[tuple[str, int]]) -> tuple[str, int]:
 
 
 def _unheld(account: Account) -> str:
-    if account.sync == "none":
+    if account.sync == "copied":
         return "its pixels are copied at the commit: there is nothing to wait for"
     return "every frame was ready when it was committed"
 

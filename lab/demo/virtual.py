@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from typing import Final
 
 from syncline.clients.catalogue import DEMOS, run_demo
 from syncline.clients.toolkit.loop import ClientError, Context
@@ -25,6 +26,10 @@ from syncline.lab.screenshot import photograph
 from syncline.protocol.transport import Transport
 from syncline.protocol.transport.memory import pair
 
+LIGHTING_NS: Final = NS_PER_S // 10
+"""The screens have had their first frame by then; no process starts faster."""
+
+
 def run(plan: Plan) -> Outcome:
     """As long as it takes to compute; `plan.seconds` pass for the parts. Raises Usage."""
     try:
@@ -45,6 +50,7 @@ async def _run(loop: VirtualLoop, plan: Plan, profile: Profile) -> Outcome:
     kernel = Kernel(now_ns=loop.now_ns(), trace=lambda event: record.add("device", event))
     node = LocalNode(Device(profile, kernel=kernel), loop)
     driver = Driver(loop, node.open(), policy=Policy(), caps={}, report=hear)
+    await sleep_until(loop, loop.now_ns() + LIGHTING_NS)
     players = [Player(loop, role, node, driver, record) for role in plan.cast]
     await sleep_until(loop, loop.now_ns() + round(plan.seconds * NS_PER_S))
     camera = Context(

@@ -67,7 +67,7 @@ def test_a_client_whose_gpu_is_slow_is_late_by_itself() -> None:
 
 WHY = [
     (frame(), False, "every frame was ready when it was committed"),
-    (frame(sync="none"), False, "copied at the commit"),
+    (frame(sync="copied"), False, "copied at the commit"),
     (
         frame(waited_for="implicit-fence", ready_ms=3),
         False,
@@ -94,15 +94,12 @@ def test_a_debt_is_a_release_point_and_paid_when_it_is_reached() -> None:
     assert (row.releases_owed, row.releases_paid) == (2, 1)
 
 
-def test_one_client_in_two_modes_has_two_rows() -> None:
+def test_one_client_in_two_modes_has_two_rows_and_none_without_a_buffer() -> None:
     ledger = Ledger()
-    ledger.feed(frame(sync="explicit"))
-    ledger.feed(frame(sync="none"))
+    for sync in ("explicit", "copied", "none"):
+        ledger.feed(frame(sync=sync))
 
-    assert [(row.client, row.sync) for row in rows(ledger, torn=set())] == [
-        ("solid", "explicit"),
-        ("solid", "none"),
-    ]
+    assert [row.sync for row in rows(ledger, torn=set())] == ["explicit", "copied"]
 
 
 def test_waits_are_shown_from_their_beginning_to_their_end_longest_first() -> None:
