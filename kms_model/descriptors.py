@@ -46,6 +46,19 @@ def is_eventfd(fd: int) -> bool:
         return False
 
 
+def is_pidfd(fd: int) -> bool:
+    try:
+        return "pidfd" in os.readlink(f"/proc/self/fd/{fd}")  # noqa: PTH115 - a magic link is not a path
+    except OSError:
+        return False
+
+
+def has_exited(pidfd: int) -> bool:
+    poller = select.poll()
+    poller.register(pidfd, select.POLLIN)
+    return bool(poller.poll(0))
+
+
 def memory_file(name: str, size: int) -> int:
     """A memfd of `size` bytes that nobody can resize, so that a mapping never faults."""
     fd = os.memfd_create(name, os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
@@ -84,6 +97,7 @@ class Descriptors:
         self._dropped: dict[Inode, Callable[[], None]] = {}
         self._by_watch: dict[int, Inode] = {}
         self._by_pipe: dict[int, tuple[Inode, Signalbox]] = {}
+        self._by_pidfd: dict[int, Callable[[], None]] = {}
         self._news: select.epoll | None = None
         self._inotify = -1
 
@@ -115,6 +129,12 @@ class Descriptors:
         news.register(writer, select.EPOLLERR)
         return Fd(reader), box
 
+    def watch_exit(self, pidfd: int, exited: Callable[[], None]) -> None:
+        """Call `exited` from `collect` once the process is gone. The caller keeps its `pidfd`."""
+        news, own = self._open(), os.dup(pidfd)
+        self._by_pidfd[own] = exited
+        news.register(own, select.EPOLLIN)
+
     def known(self) -> tuple[object, ...]:
         """Everything that somebody outside may still hold."""
         return tuple(self._things.values())
@@ -130,6 +150,9 @@ class Descriptors:
         for fd, _ in self._news.poll(0):
             if fd == self._inotify:
                 self._read_inotify()
+            elif fd in self._by_pidfd:
+                os.close(fd)
+                self._by_pidfd.pop(fd)()
             else:
                 inode, box = self._by_pipe.pop(fd)
                 box.close()
@@ -140,6 +163,9 @@ class Descriptors:
         for _, box in self._by_pipe.values():
             box.close()
         self._by_pipe.clear()
+        for pidfd in self._by_pidfd:
+            os.close(pidfd)
+        self._by_pidfd.clear()
         self._things.clear()
         self._dropped.clear()
         if self._news is not None:

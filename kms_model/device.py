@@ -19,6 +19,7 @@ from syncline.kms_model.quirks import UPSTREAM, Quirks
 from syncline.kms_model.task import Completion, Pending, Task
 from syncline.kms_model.trace import TraceEvent
 from syncline.kms_model.uapi import CreateDumb, DeviceError, DropMaster, Request, SetClientCap, SetMaster
+from syncline.kms_model.user_fence_ioctls import UserFences
 from syncline.kms_model.vgem import Vgem
 
 R = TypeVar("R")
@@ -57,11 +58,13 @@ class Device:
         self.unplugged = False
         self.kms = Kms(self.kernel, profile, quirks)
         self.gpu = Gpu(self.kernel, profile, quirks)
+        self.user_fences = UserFences(self.kernel, profile)
         self._subsystems: tuple[Subsystem, ...] = (
             client.Masters(),
             self.kms,
             self.gpu,
             Vgem(self.kernel, profile),
+            self.user_fences,
         )
         self._card_ioctls = self._table()
         self._render_ioctls = {**self._card_ioctls, **dict.fromkeys(self._card_only(), _refuse_render)}
@@ -111,10 +114,12 @@ class Device:
         return task
 
     def unplug(self) -> None:
-        """The hardware is gone: every later call is ENODEV (hot-unplug)."""
+        """The hardware is gone: every later call is ENODEV, and nobody waits for a user fence (hot-unplug)."""
         self.unplugged = True
         self._card_ioctls = dict.fromkeys(self._card_ioctls, _refuse_unplugged)
         self._render_ioctls = self._card_ioctls
+        self.user_fences.unplug()
+        self.kernel.settle()
 
     @property
     def now_ns(self) -> int:

@@ -51,7 +51,6 @@ class Profile:
     """A primary plane smaller than the mode is -EINVAL."""
     gpu: bool = False
     vgem: bool = False
-    user_fences: bool = False
     nodes: tuple[str, ...] = ("card", "render")
 
     @property
@@ -70,6 +69,10 @@ class Profile:
     @property
     def syncobj_timeline(self) -> bool:
         return bool(self.caps.get(Cap.SYNCOBJ_TIMELINE))
+
+    @property
+    def user_fences(self) -> bool:
+        return bool(self.caps.get(Cap.SYNCOBJ_USER))
 
     @property
     def point_sync_files(self) -> bool:
@@ -111,12 +114,11 @@ _SECOND: Final = replace(_FIRST, output=Output("Virtual-2", vrr_min_mhz=48_000))
 SYNCLINE: Final = Profile(
     name="syncline",
     driver="syncline",
-    caps=_kms_caps(syncobj=1, cursor=256, modifiers=1, tearing=1),
+    caps=_kms_caps(syncobj=1, cursor=256, modifiers=1, tearing=1) | {Cap.SYNCOBJ_USER: 1},
     crtcs=(_FIRST, _SECOND),
     modes=(_VGA,),
     gpu=True,
     vgem=True,
-    user_fences=True,
 )
 """Everything at once: the machine that compositor and demos run on."""
 

@@ -7,10 +7,16 @@ from syncline.kms_model.fence import Clock, Fence, Stub
 from syncline.kms_model.points import Points
 
 
+class Source(Protocol):
+    """Where points are looked up."""
+
+    def find(self, point: int) -> Fence | None: ...
+
+
 class Watcher(Protocol):
     """Waits on a syncobj for a point to appear: a sleeping call, or an eventfd."""
 
-    def changed(self, syncobj: "Syncobj") -> bool:
+    def changed(self, source: Source) -> bool:
         """The payload changed. True: it has what it wanted, and is taken off the list."""
         ...
 
@@ -58,6 +64,29 @@ class Syncobj:
             points.add(node)
         self._tell_watchers()
         return node
+
+    def put(self, clock: Clock, fence: Fence, point: int) -> None:
+        """What a job, a transfer or an import leaves here: point 0 replaces, another is added."""
+        if point:
+            self.add_point(clock, fence, point)
+        else:
+            self.replace(fence)
+
+    def signal_point(self, clock: Clock, point: int) -> None:
+        """TIMELINE_SIGNAL: an already signalled node, unordered if `point` is 0."""
+        self.add_point(clock, GLOBAL_STUB, point)
+
+    def check_put(self, point: int) -> None:
+        """Raises DeviceError where `put` must not be; before anything changes."""
+
+    def check_signal(self, point: int, caller: object) -> None:
+        """The same for `signal_point` by `caller`."""
+
+    def check_replace(self) -> None:
+        """The same for `replace`."""
+
+    def hint_deadline(self, deadline_ns: int) -> None:
+        """Somebody wants a point that has no fence yet by then. Only user fences pass it on."""
 
     def query(self) -> int:
         """The newest point such that it and all before it signalled; may go back after unordered adds (H6)."""

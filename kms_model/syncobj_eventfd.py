@@ -8,7 +8,7 @@ from typing import Final
 from syncline.kms_model.descriptors import is_eventfd, is_open
 from syncline.kms_model.fence import Fence
 from syncline.kms_model.file import File
-from syncline.kms_model.syncobj import Syncobj
+from syncline.kms_model.syncobj import Source
 from syncline.kms_model.syncobj_find import find_syncobj
 from syncline.kms_model.uapi import DeviceError, SyncobjEventfd, WaitFlag
 
@@ -37,8 +37,8 @@ class EventfdEntry:
         self._point = point
         self._available = available
 
-    def changed(self, syncobj: Syncobj) -> bool:
-        fence = syncobj.find(self._point)
+    def changed(self, source: Source) -> bool:
+        fence = source.find(self._point)
         if fence is None:
             return False
         if self._available or not fence.add_callback(self._fire):

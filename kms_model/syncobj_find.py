@@ -6,15 +6,18 @@ from typing import Any, Final
 
 from syncline.kms_model.fence import Fence
 from syncline.kms_model.file import File
-from syncline.kms_model.syncobj import Syncobj
+from syncline.kms_model.syncobj import Source, Syncobj
 from syncline.kms_model.task import Bell
 from syncline.kms_model.trace import WaitTrace, Warn
 from syncline.kms_model.uapi import DeviceError
+from syncline.kms_model.user_fence import UserSyncobj
 
 WAIT_FOR_SUBMIT_NS: Final = 5_000_000_000
 """The longest an ioctl sleeps for a point to be submitted: the last-resort stall."""
 STALL: Final = "stall"
-"""Reason in the trace (F25, F26): user space asked for a fence before there was one."""
+"""Reason in the trace: user space asked for a fence before there was one."""
+STALL_USER: Final = "stall on a user fence"
+"""The last-resort stall (F25, F26): a dma_fence is wanted of a user point, so the call waits until it is signalled."""
 MAX_COUNT: Final = 1 << 20
 """Larger arrays are beyond what kmalloc gives: ENOMEM."""
 
@@ -66,8 +69,8 @@ class SubmitWait:
         self.fence: Fence | None = None
         self.bell = Bell()
 
-    def changed(self, syncobj: Syncobj) -> bool:
-        self.fence = syncobj.find(self.point)
+    def changed(self, source: Source) -> bool:
+        self.fence = source.find(self.point)
         if self.fence is None:
             return False
         self.bell.ring()
@@ -84,7 +87,8 @@ async def _find_fence_waiting(file: File, syncobj: Syncobj, point: int) -> Fence
     began_ns = kernel.now_ns
     wait = SubmitWait(point)
     syncobj.watch(wait)
-    kernel.report(WaitTrace(began_ns, file.label, STALL, end=False))
+    reason = STALL_USER if isinstance(syncobj, UserSyncobj) else STALL
+    kernel.report(WaitTrace(began_ns, file.label, reason, end=False))
     try:
         while wait.fence is None:
             if not await kernel.wait(wait.bell, deadline_ns=began_ns + WAIT_FOR_SUBMIT_NS):
@@ -92,5 +96,5 @@ async def _find_fence_waiting(file: File, syncobj: Syncobj, point: int) -> Fence
     finally:
         syncobj.unwatch(wait)
         waited_ns = kernel.now_ns - began_ns
-        kernel.report(WaitTrace(kernel.now_ns, file.label, STALL, end=True, waited_ns=waited_ns))
+        kernel.report(WaitTrace(kernel.now_ns, file.label, reason, end=True, waited_ns=waited_ns))
     return wait.fence

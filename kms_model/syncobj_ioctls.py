@@ -11,7 +11,7 @@ from syncline.kms_model.fence import Fence, Stub
 from syncline.kms_model.file import File
 from syncline.kms_model.merge import merge
 from syncline.kms_model.sync_file import fence_of, publish_fence
-from syncline.kms_model.syncobj import GLOBAL_STUB, Syncobj
+from syncline.kms_model.syncobj import Syncobj
 from syncline.kms_model.syncobj_find import (
     find_array,
     find_fence,
@@ -42,12 +42,15 @@ from syncline.kms_model.uapi import (
     SyncobjTimelineWait,
     SyncobjTransfer,
     SyncobjWait,
+    UserFenceRight,
     WaitFlag,
 )
+from syncline.kms_model.user_fence import UserSyncobj
 
 _CREATE_FLAGS: Final = int(CreateFlag.SIGNALED)
 _SYNC_FILE: Final = int(HandleFlag.SYNC_FILE)
 _TIMELINE: Final = int(HandleFlag.TIMELINE)
+_READ_ONLY: Final = int(UserFenceRight.READ_ONLY)
 _LAST_SUBMITTED: Final = int(QueryFlag.LAST_SUBMITTED)
 _FOR_SUBMIT: Final = int(WaitFlag.FOR_SUBMIT)
 
@@ -75,6 +78,10 @@ def handle_to_fd(file: File, request: SyncobjHandleToFd) -> FdReply:
     syncobj = file.syncobjs.get(request.handle)
     if syncobj is None:
         raise DeviceError(EINVAL, "no such syncobj")
+    if request.flags & _READ_ONLY:
+        if not isinstance(syncobj, UserSyncobj):
+            raise DeviceError(EINVAL, "only a user fence can be read only")
+        syncobj = UserSyncobj(syncobj.slot, writable=False)
     fd = os.memfd_create("syncobj", os.MFD_CLOEXEC)
     file.kernel.descriptors.publish_file(fd, syncobj)
     return FdReply(Fd(fd))
@@ -100,6 +107,8 @@ def fd_to_handle(file: File, request: SyncobjFdToHandle) -> HandleReply:
 def _checked_point(file: File, flags: int, pad: int, point: int | None) -> int:
     """The timeline point meant, 0 for none. 6.12 knows neither the flag nor the field."""
     known = _SYNC_FILE | _TIMELINE if file.profile.point_sync_files else _SYNC_FILE
+    if file.profile.user_fences:
+        known |= _READ_ONLY
     if pad or flags & ~known:
         raise DeviceError(EINVAL, "pad or unknown flag")
     if point is None or not file.profile.point_sync_files:
@@ -110,17 +119,15 @@ def _checked_point(file: File, flags: int, pad: int, point: int | None) -> int:
 
 
 def _import_fence(file: File, syncobj: Syncobj, fence: Fence, point: int) -> None:
-    if not point:
-        syncobj.replace(fence)
-        return
-    if isinstance(fence, ChainNode):
+    syncobj.check_put(point)
+    if point and isinstance(fence, ChainNode) and not isinstance(syncobj, UserSyncobj):
         if file.quirks.chain_in_chain:
             file.kernel.report(
                 Warn(file.kernel.now_ns, "H1", "a chain inside a chain (dma_fence_chain_init)")
             )
         else:
             fence = merge(file.kernel, [fence])
-    syncobj.add_point(file.kernel, fence, point)
+    syncobj.put(file.kernel, fence, point)
 
 
 def transfer(file: File, request: SyncobjTransfer) -> Coroutine[Any, Any, None] | None:
@@ -131,6 +138,10 @@ def transfer(file: File, request: SyncobjTransfer) -> Coroutine[Any, Any, None] 
     source = find_syncobj(file, request.src_handle)
     if request.flags & ~_FOR_SUBMIT:
         raise DeviceError(EINVAL, "unknown flag")
+    target.check_put(request.dst_point)
+    if isinstance(source, UserSyncobj) and isinstance(target, UserSyncobj):
+        target.slot.copy(source.slot, request.dst_point, request.src_point)
+        return None
     fence = source.find(request.src_point)
     if fence is not None:
         _put(file, target, request.dst_point, fence)
@@ -146,11 +157,10 @@ async def _transfer_later(file: File, request: SyncobjTransfer, target: Syncobj)
 
 
 def _put(file: File, target: Syncobj, point: int, fence: Fence) -> None:
-    """A point gets the flattened fence; point 0 gets it as it is, a chain node too (H7)."""
-    if point:
-        target.add_point(file.kernel, merge(file.kernel, [fence]), point)
-    else:
-        target.replace(fence)
+    """A timeline point gets the flattened fence; point 0 gets it as it is, a chain node too (H7)."""
+    if point and not isinstance(target, UserSyncobj):
+        fence = merge(file.kernel, [fence])
+    target.put(file.kernel, fence, point)
 
 
 def reset(file: File, request: SyncobjReset) -> None:
@@ -168,7 +178,10 @@ def signal(file: File, request: SyncobjSignal) -> None:
 def _checked_array(file: File, request: SyncobjReset | SyncobjSignal) -> list[Syncobj]:
     if request.pad or _is_empty(request):
         raise DeviceError(EINVAL, "pad or no handles")
-    return find_array(file, request.handles, request.count)
+    syncobjs = find_array(file, request.handles, request.count)
+    for syncobj in syncobjs:
+        syncobj.check_replace()
+    return syncobjs
 
 
 def _is_empty(request: SyncobjReset | SyncobjSignal | SyncobjTimelineSignal | SyncobjQuery) -> bool:
@@ -182,7 +195,9 @@ def timeline_signal(file: File, request: SyncobjTimelineSignal) -> None:
     syncobjs = find_array(file, request.handles, request.count)
     points = point_array(request.points, len(syncobjs))
     for syncobj, point in zip(syncobjs, points, strict=False):
-        syncobj.add_point(file.kernel, GLOBAL_STUB, point)
+        syncobj.check_signal(point, file)
+    for syncobj, point in zip(syncobjs, points, strict=False):
+        syncobj.signal_point(file.kernel, point)
 
 
 def query(file: File, request: SyncobjQuery) -> SyncobjQueryReply:

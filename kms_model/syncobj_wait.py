@@ -11,7 +11,7 @@ from typing import Any, Final
 from syncline.kms_model.fence import Fence
 from syncline.kms_model.file import File
 from syncline.kms_model.kernel import Kernel
-from syncline.kms_model.syncobj import Syncobj
+from syncline.kms_model.syncobj import Source, Syncobj
 from syncline.kms_model.syncobj_find import find_array, point_array
 from syncline.kms_model.task import Bell
 from syncline.kms_model.trace import WaitTrace
@@ -97,8 +97,8 @@ class WaitEntry:
         self.fence: Fence | None = syncobj.find(point)
         self.armed = False
 
-    def changed(self, syncobj: Syncobj) -> bool:
-        self.fence = syncobj.find(self.point)
+    def changed(self, source: Source) -> bool:
+        self.fence = source.find(self.point)
         if self.fence is None:
             return False
         self.bell.ring()
@@ -148,7 +148,9 @@ class WaitArray:
         """With DEADLINE, pass it on to every fence that is there now, not to later ones."""
         if self._flags & _DEADLINE:
             for entry in self.entries:
-                if entry.fence is not None:
+                if entry.fence is None:
+                    entry.syncobj.hint_deadline(deadline_ns)
+                else:
                     entry.fence.set_deadline(deadline_ns)
 
     def watch(self) -> None:

@@ -187,6 +187,7 @@ def _out_syncobj(file: File, point: Point) -> Syncobj:
     syncobj = file.syncobjs.get(point.handle)
     if syncobj is None:
         raise DeviceError(EINVAL, f"no syncobj {point.handle}")
+    syncobj.check_put(point.point)
     return syncobj
 
 
@@ -220,7 +221,4 @@ def _publish(kernel: Kernel, job: Job, checked: _Checked, *, implicit: bool) -> 
         usage = (Usage.WRITE if write else Usage.READ) if implicit else Usage.BOOKKEEP
         gem.resv.add(job.finished, usage)
     for syncobj, point in checked.outs:
-        if point:
-            syncobj.add_point(kernel, job.finished, point)
-        else:
-            syncobj.replace(job.finished)
+        syncobj.put(kernel, job.finished, point)

@@ -115,3 +115,16 @@ from syncline.kms_model.uapi.syncobj import (
     SyncobjWaitReply as SyncobjWaitReply,
     WaitFlag as WaitFlag,
 )
+from syncline.kms_model.uapi.user_fence import (
+    USER_FENCE_POISON as USER_FENCE_POISON,
+    USER_FENCE_SLOT as USER_FENCE_SLOT,
+    SyncobjCreateUser as SyncobjCreateUser,
+    SyncobjMapUser as SyncobjMapUser,
+    SyncobjMapUserReply as SyncobjMapUserReply,
+    SyncobjQueryType as SyncobjQueryType,
+    SyncobjQueryTypeReply as SyncobjQueryTypeReply,
+    SyncobjSetSignaller as SyncobjSetSignaller,
+    SyncobjType as SyncobjType,
+    UserFenceFlag as UserFenceFlag,
+    UserFenceRight as UserFenceRight,
+)

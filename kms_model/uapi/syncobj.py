@@ -27,6 +27,8 @@ class Cap(IntEnum):
     SYNCOBJ = 0x13
     SYNCOBJ_TIMELINE = 0x14
     ATOMIC_ASYNC_PAGE_FLIP = 0x15
+    SYNCOBJ_USER = 0x1000
+    """User fences (`uapi.user_fence`). Ours, not upstream's."""
 
 
 class ClientCap(IntEnum):
