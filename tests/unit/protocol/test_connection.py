@@ -31,6 +31,16 @@ def test_a_registry_hears_what_is_offered_added_and_removed(talk: Any, kinds: An
     assert sorted(talk.registry.globals) == [1, 3, 4]
 
 
+def test_a_registry_that_has_ended_hears_no_more(talk: Any, kinds: Any) -> None:
+    talk.server.objects[talk.registry.id].finish()
+
+    talk.globals_.add(Global("wl_region", 1, kinds.ServedRegion))
+    talk.pump()
+
+    assert 4 not in talk.registry.globals
+    assert not talk.registry.alive
+
+
 def test_binding_a_global_while_it_goes_away_is_no_error(talk: Any, kinds: Any) -> None:
     talk.globals_.remove(2)
 

@@ -132,6 +132,36 @@ async def test_a_peer_that_reads_late_still_gets_everything(ends: Ends) -> None:
 
 
 @both
+async def test_what_has_been_read_is_not_held_against_the_peer(ends: Ends) -> None:
+    ours, theirs = ends()
+    ear, nothing = Ear(theirs), Ear(ours)
+    half = bytes(PENDING_BYTES // 2)
+
+    for round_ in range(1, 5):
+        ours.write([(half, [])])
+        await ear.until(lambda: len(ear.data) == round_ * len(half))  # noqa: B023  awaited right here
+
+    assert nothing.farewells == []
+    ours.close()
+    theirs.close()
+
+
+@both
+async def test_a_packet_sent_in_pieces_brings_its_descriptors_once(ends: Ends) -> None:
+    ours, theirs = ends()
+    ear = Ear(theirs)
+    said = bytes(PENDING_BYTES)
+
+    ours.write([(said, [pipe_of(b"A")])])
+    await ear.until(lambda: len(ear.data) == len(said))
+
+    assert [os.read(each, 1) for each in ear.fds] == [b"A"]
+    os.close(ear.fds[0])
+    ours.close()
+    theirs.close()
+
+
+@both
 async def test_a_peer_that_never_reads_is_hung_up_on(ends: Ends) -> None:
     ours, theirs = ends()
     ear = Ear(ours)
