@@ -71,8 +71,15 @@ class World:
         self.device.kms.display.check_invariants()
 
     def close(self) -> None:
-        for fd in self.fds:
-            os.close(fd)
+        """Everybody lets go of everything: fences end, screens go blank, and nothing is left."""
+        while self.fds:
+            os.close(self.fds.pop())
+        self.device.collect(self.now_ns)
+        for file in tuple(self.device.files):
+            self.run_until_done(self.device.close(file, self.now_ns))
+        self.run_ms(100)
+        assert self.device.kms.display.states == []
+        assert self.device.next_deadline_ns() is None
         self.device.kernel.descriptors.close()
 
 
