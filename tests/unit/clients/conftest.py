@@ -329,7 +329,8 @@ class World:
             return
         before = self.shown.get(commit.surface)
         self.shown[commit.surface] = commit
-        commit.callback.done(vblank_ns // MS & 0xFFFFFFFF)
+        if commit.callback is not None:
+            commit.callback.done(vblank_ns // MS & 0xFFFFFFFF)
         if commit.feedback is not None:
             flags, sequence = 3, vblank_ns // REFRESH_NS
             commit.feedback.send("presented", *divmod(vblank_ns, 10**9), REFRESH_NS, sequence, flags)

@@ -263,7 +263,14 @@ def test_an_idle_client_pauses_a_second_and_a_random_part_of_a_refresh(play: Pla
 
 
 def test_low_latency_waits_for_the_screen_and_not_for_the_frame_callback(play: Play) -> None:
-    world = play("shm", Options(frames=5, mode=Mode.LOW_LATENCY))
+    def call_back_at_once(world: Any, _context: Context) -> None:
+        def call_back(commit: Any) -> None:
+            commit.callback.done(0)
+            commit.callback = None
+
+        world.on_commit = call_back
+
+    world = play("shm", Options(frames=5, mode=Mode.LOW_LATENCY), call_back_at_once)
 
     frames = of(Presented, world.events)
     assert [later.frame for later in frames] == [1, 2, 3, 4, 5]
