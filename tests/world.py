@@ -1,10 +1,13 @@
 """A whole session in one process on simulated time: core, machine and clients, no wire in between."""
 
+import mmap
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from errno import EINVAL
 from heapq import heappop, heappush
 from itertools import count
+from textwrap import dedent
 from typing import Any, TypeVar
 
 from syncline.compositor.core.buffer import Buffer
@@ -59,9 +62,13 @@ class DirectFile:
         self.device = device
         self.file: File = device.open(node)
         self.calls: list[Request[Any]] = []
+        self.refuse: Callable[[Request[Any]], bool] | None = None
 
     def call(self, request: Request[R]) -> R:
         self.calls.append(request)
+        if self.refuse is not None and self.refuse(request):
+            self.refuse = None
+            raise DeviceError(EINVAL, "as asked")
         pending = self.device.call(self.file, request, self.device.now_ns)
         assert pending.done, f"{type(request).__name__} sleeps"
         return pending.result()
@@ -278,9 +285,9 @@ class World:
         self._story.append((self.now_ns if at_ns is None else at_ns, who, what))
 
     def story(self) -> str:
-        return "\n".join(
-            f"{(when - self.epoch_ns) / MS:6.1f} ms  {who:<8}{what}" for when, who, what in self._story
-        )
+        """Everything that happened, a line each."""
+        lines = [f"{(when - self.epoch_ns) / MS:6.1f} ms  {who:<8}{what}" for when, who, what in self._story]
+        return dedent("\n".join(lines))
 
     # -- looking ----------------------------------------------------------------------------------
 
@@ -294,6 +301,15 @@ class World:
             for frame in self.frames(window)
             if frame.presented_ns is not None
         ]
+
+    def pixel(self, buffer: Buffer, x: int, y: int) -> int:
+        with mmap.mmap(buffer.fd, buffer.pitch * buffer.height) as pixels:
+            at = y * buffer.pitch + x * 4
+            return int.from_bytes(pixels[at : at + 4], "little")
+
+    def refuse_next(self, which: Callable[[Request[Any]], bool]) -> None:
+        """The machine refuses the next such call of the core with EINVAL."""
+        self.file.refuse = which
 
     def told(self, kind: type) -> list[Any]:
         return [effect for _, effect in self.effects if isinstance(effect, kind)]
@@ -363,6 +379,10 @@ class Client:
         fence = self.file.call(SwSyncCreateFence(timeline=timeline, value=1)).fd
         self.world.at_ms(until_ms, lambda: self.file.call(SwSyncInc(timeline=timeline)))
         return fence
+
+    def picture(self, width: int, height: int) -> "Picture":
+        """A surface without a role."""
+        return Picture(self, self.surface(), width, height, explicit=True)
 
     def surface(self) -> Surface:
         return self.world.core.create_surface(self.peer)

@@ -78,6 +78,7 @@ class Memory:
     def __init__(self, device: DeviceFile) -> None:
         self._device = device
         self._uses: dict[int, int] = {}
+        self._leaves_framebuffers = False
 
     def import_dmabuf(
         self, fd: Fd, *, width: int, height: int, format: int, pitch: int, offset: int, modifier: int
@@ -137,10 +138,14 @@ class Memory:
         except DeviceError:
             return 0
 
+    def leave_framebuffers(self) -> None:
+        """From now on they go with the device file: removing one that is on a plane sleeps."""
+        self._leaves_framebuffers = True
+
     def free(self, buffer: Buffer) -> None:
         """Nobody uses it any more. The framebuffer must not be on a plane: removing it would blank it."""
         assert buffer.loans == 0
-        if buffer.framebuffer:
+        if buffer.framebuffer and not self._leaves_framebuffers:
             self._device.call(ModeRmFb(fb_id=buffer.framebuffer))
         if buffer.fd >= 0:
             self._device.close_fd(buffer.fd)

@@ -111,6 +111,7 @@ class Commits:
         forget(update)
         update.ready_ns = now_ns
         before, surface.current = surface.current, state
+        was_opaque = surface.is_opaque
         if state.attached is not UNATTACHED:  # the buffer before all other state (C7)
             self._replace_content(surface, update.loan, now_ns)
         extent_before, surface.extent = surface.extent, self._extent(surface)
@@ -118,7 +119,8 @@ class Commits:
         self._stage.feedback.applied(update, now_ns)
         self._shell.applied(update)
         self._seat.applied(update)
-        if surface.extent != extent_before or _looks_different(before, state):
+        looks_different = surface.is_opaque != was_opaque or _looks_different(before, state)
+        if surface.extent != extent_before or looks_different:
             self._layout.changed()
         damage = _damage(state, surface.extent)
         for screen in self._screens:

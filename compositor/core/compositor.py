@@ -142,9 +142,9 @@ class Compositor:
 
     def _remove(self, surface: Surface, owned: "_Owned", now_ns: int) -> None:
         self.shell.remove(surface, now_ns)
-        self.subsurfaces.destroy(surface, now_ns)
-        self.subsurfaces.orphan(surface, now_ns)
         self._commits.discard(surface, now_ns)
+        self.subsurfaces.destroy(surface, now_ns)  # after its queue: a parent may have waited for that
+        self.subsurfaces.orphan(surface, now_ns)
         self.seat.lost(surface)
         self._layout.forget(surface)
         surface.alive = False
@@ -257,7 +257,8 @@ class Compositor:
         return self._stage.journal.take()
 
     def close(self, now_ns: int) -> None:
-        """Orderly end: every point still owed is reached, then nothing of ours is left in the device file."""
+        """Orderly end: every point still owed is reached. Framebuffers are left for the file's own end."""
+        self._stage.memory.leave_framebuffers()
         for client in list(self._clients):
             self.remove_client(client, now_ns)
         self._outputs.close(now_ns)

@@ -52,7 +52,7 @@ class Screen:
         self._flights = Flights(stage, self._swapchain.timeline)
         self._planned_ns: int | None = None
         self.visible: dict[Surface, None] = {}
-        """What the last latch showed, hence whose updates make a new frame worthwhile."""
+        """Surfaces of which a part can be seen here, hence whose updates make a new frame worthwhile."""
 
     # -- the cycle --------------------------------------------------------------------------------
 
@@ -84,7 +84,7 @@ class Screen:
 
     def latch(self, now_ns: int) -> None:
         """Fix what the next frame shows and give it to the kernel."""
-        elements = self._look()
+        elements = self._stage.scene.elements(self.output)
         arrangement = Arrangement(composed=elements)
         if self._stage.policy.direct_scanout:
             arrangement = self._arranger.arrange(elements, composition=self._any_composition())
@@ -131,8 +131,8 @@ class Screen:
 
     # -- what to show -----------------------------------------------------------------------------
 
-    def _look(self) -> list[Element]:
-        """The elements of the scene here; surfaces learn whether this output shows them."""
+    def look(self) -> None:
+        """The scene was rearranged: surfaces learn whether this output shows any part of them."""
         elements = self._stage.scene.elements(self.output)
         now = dict.fromkeys(element.surface for element in elements)
         for surface in self.visible:
@@ -142,7 +142,6 @@ class Screen:
             if surface not in self.visible:
                 surface.shown_on.append(self.output)
         self.visible = now
-        return elements
 
     def _has_news(self, arrangement: Arrangement) -> bool:
         loans = frozenset(element.loan for element in arrangement.planes.values())

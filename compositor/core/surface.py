@@ -89,7 +89,7 @@ class Surface:
     outputs: list[Output] = field(default_factory=list)
     """Entered (wl_surface.enter), the one with most of it first."""
     shown_on: list[Output] = field(default_factory=list)
-    """Whose last latch found a visible part of it."""
+    """On which a part of it can be seen."""
 
     @property
     def has_news(self) -> bool:
@@ -117,6 +117,10 @@ class Surface:
         while surface.parent is not None:
             surface = surface.parent
         return surface
+
+    @property
+    def is_opaque(self) -> bool:
+        return self.content is not None and self.content.buffer.is_opaque
 
     @property
     def width(self) -> int:
