@@ -141,22 +141,27 @@ def _fields_by_record(kind: object) -> dict[type, tuple[str, ...]]:
 
 _FD_FIELDS: Final = _fields_by_record(Fd)
 _PAIR_FIELDS: Final = _fields_by_record(tuple[tuple[int, Fd], ...])
+_CARRIERS: Final = frozenset({*_FD_FIELDS, *_PAIR_FIELDS, ModeAtomic})
 
 
 def descriptors_in(record: object, fence_property: int) -> list[int]:
     """The numbers in `record` that could be descriptors, each once."""
     kind = type(record)
+    if kind not in _CARRIERS:
+        return []
     numbers = [getattr(record, name) for name in _FD_FIELDS.get(kind, ())]
     for name in _PAIR_FIELDS.get(kind, ()):
         numbers += [number for _, number in getattr(record, name)]
     if isinstance(record, ModeAtomic):
         numbers += [value for _, prop, value in record.props if prop == fence_property]
-    return [number for number in dict.fromkeys(numbers) if 0 <= number < BAD_FD] if numbers else numbers
+    return [number for number in dict.fromkeys(numbers) if 0 <= number < BAD_FD]
 
 
 def replace_descriptors(record: object, mine: Mapping[int, int], fence_property: int) -> None:
     """Put the receiver's numbers in the place of the sender's. The record was just decoded: nobody else has it."""
     kind = type(record)
+    if kind not in _CARRIERS:
+        return
     for name in _FD_FIELDS.get(kind, ()):
         _set(record, name, _translated(getattr(record, name), mine))
     for name in _PAIR_FIELDS.get(kind, ()):

@@ -175,10 +175,10 @@ class RemoteFile:
         if len(requests) > BATCH_MAX:
             raise DeviceError(E2BIG, f"more than {BATCH_MAX} calls in a batch")
         serial = next(self._serials)
-        fds: list[int] = []
-        for request in requests:
+        fds = descriptors_in(requests[0], self._fence_property)
+        for request in requests[1:]:
             fds += descriptors_in(request, self._fence_property)
-        fds = list(dict.fromkeys(fds)) if fds else fds
+        fds = list(dict.fromkeys(fds))
         if len(fds) > FDS_MAX:
             raise DeviceError(E2BIG, f"more than {FDS_MAX} descriptors in a call")
         try:
