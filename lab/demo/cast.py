@@ -18,8 +18,9 @@ class Role:
         return self.options.title
 
 
-BROKEN_GPU_MS: Final = 40.0
-"""Longer than two refreshes at 60 Hz: whenever one looks, the liar's image is half painted."""
+LIAR_GPU_MS: Final = 40.0
+LIAR_RATE: Final = 12.0
+"""Frames per second that leave the GPU time to paint each one while it is on the screen."""
 
 
 def cast(*, broken: bool, seed: int) -> tuple[Role, ...]:
@@ -32,7 +33,12 @@ def cast(*, broken: bool, seed: int) -> tuple[Role, ...]:
     if broken:
         number = len(roles) + 1
         orders = Options(
-            title="liar", client_id=number, seed=seed + number, signal_early=True, gpu_ms=BROKEN_GPU_MS
+            title="liar",
+            client_id=number,
+            seed=seed + number,
+            signal_early=True,
+            gpu_ms=LIAR_GPU_MS,
+            rate=LIAR_RATE,
         )
         roles.append(Role("solid", orders))
     return tuple(roles)
@@ -44,6 +50,8 @@ def words(role: Role) -> list[str]:
     flags = ["--title", options.title, "--client-id", str(options.client_id), "--seed", str(options.seed)]
     if options.gpu_ms is not None:
         flags += ["--gpu-ms", str(options.gpu_ms)]
+    if options.rate:
+        flags += ["--rate", str(options.rate)]
     if options.signal_early:
         flags.append("--signal-early")
     return [role.demo, *flags]

@@ -1,30 +1,61 @@
 """What a demo is asked to be, and what it brings home."""
 
-from typing import NamedTuple
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from cyclopts import Parameter
 
 from syncline.lab.demo.cast import Role, cast
 from syncline.lab.demo.ledger import Ledger
 from syncline.lab.demo.record import Record
 from syncline.lab.screenshot import Pixels
 
+PHOTOGRAPHS: Final = 8
+"""Spread evenly over the run. One would do for a picture; a torn image is there only part of the time."""
 
-class Plan(NamedTuple):
-    """`outputs` are the device's screens, WIDTHxHEIGHT@HZ each."""
 
-    seconds: float
-    seed: int
-    broken: bool
-    outputs: tuple[str, ...]
+@Parameter(name="*", negative="")
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Options:
+    """The command line of the demo."""
+
+    seconds: float = 8.0
+    """How long to play, in seconds."""
+
+    output: Path | None = None
+    """Directory for screenshot.png, events.jsonl and report.json."""
+
+    json: bool = False
+    """The report as JSON on standard output, nothing else."""
+
+    virtual: bool = False
+    """In one process, on virtual time: the same seed gives the same bytes."""
+
+    seed: int = 0
+    """Seed of everything random."""
+
+    broken: bool = False
+    """Add a client that signals its acquire points before its GPU is done."""
+
+    output_mode: tuple[str, ...] = ("1280x720@60",)
+    """A screen, WIDTHxHEIGHT@HZ; repeatable. The first one is photographed."""
 
     @property
     def cast(self) -> tuple[Role, ...]:
         return cast(broken=self.broken, seed=self.seed)
 
+    @property
+    def pause_s(self) -> float:
+        """Between two photographs, in seconds."""
+        return self.seconds / PHOTOGRAPHS
+
 
 class Outcome(NamedTuple):
-    """`photograph` is None when nobody was there to take it of; `notes` are what went otherwise, a sentence each."""
+    """`notes` are what went otherwise than planned, a sentence each."""
 
     ledger: Ledger
     record: Record
-    photograph: Pixels | None
-    notes: tuple[str, ...]
+    photographs: Sequence[Pixels]
+    notes: Sequence[str]

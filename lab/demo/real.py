@@ -11,11 +11,11 @@ from rich.console import Console
 from rich.live import Live
 
 from syncline.clients.toolkit.loop import ClientError, Context
-from syncline.clients.toolkit.options import Options
+from syncline.clients.toolkit.options import Options as ClientOptions
 from syncline.kms_model.loops import RealLoop, run_real
 from syncline.lab.demo.cast import words
 from syncline.lab.demo.company import COMPOSITOR, DEVICE, CannotStart, Company
-from syncline.lab.demo.plan import Outcome, Plan
+from syncline.lab.demo.plan import PHOTOGRAPHS, Options, Outcome
 from syncline.lab.demo.table import live_table
 from syncline.lab.exit import Usage
 from syncline.lab.screenshot import Pixels, photograph
@@ -24,61 +24,66 @@ from syncline.protocol.transport.unix import connect
 SHOW_AGAIN_S: Final = 0.1
 
 
-def run(plan: Plan, *, console: Console | None) -> Outcome:
+def run(options: Options, *, console: Console | None) -> Outcome:
     """`console` shows who waits for whom meanwhile; None: nothing is shown. Raises Usage if it cannot start."""
     with TemporaryDirectory(prefix="syncline-") as directory:
-        return run_real(lambda loop: _run(loop, plan, Company(Path(directory)), console))
+        return run_real(lambda loop: _run(loop, options, Company(Path(directory)), console))
 
 
-async def _run(loop: RealLoop, plan: Plan, company: Company, console: Console | None) -> Outcome:
+async def _run(loop: RealLoop, options: Options, company: Company, console: Console | None) -> Outcome:
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, company.over.set)
-    shot: Pixels | None = None
+    photographs: list[Pixels] = []
     try:
-        await _raise_curtain(plan, company)
-        await _play(loop, plan.seconds, company, console)
-        shot = await _photograph(loop, company)
+        await _raise_curtain(options, company)
+        async with asyncio.TaskGroup() as group:
+            show = group.create_task(_show(loop, company, console))
+            await _play(loop, options, company, photographs)
+            show.cancel()
     except CannotStart as error:
         raise Usage(f"the demo cannot start: {error}") from None
     finally:
         company.over.set()
         await company.stop()
-    return Outcome(company.ledger, company.record, shot, tuple(company.notes))
+    return Outcome(company.ledger, company.record, photographs, company.notes)
 
 
-async def _raise_curtain(plan: Plan, company: Company) -> None:
-    outputs = [word for output in plan.outputs for word in ("--output", output)]
+async def _raise_curtain(options: Options, company: Company) -> None:
+    outputs = [word for output in options.output_mode for word in ("--output", output)]
     device = ["device", "--socket", str(company.node), *outputs]
     compositor = ["compositor", "--device", str(company.node), "--socket", str(company.socket)]
     await company.start_server(DEVICE, device, company.node)
     await company.start_server(COMPOSITOR, compositor, company.socket)
     place = ["--socket", str(company.socket), "--device", str(company.node)]
-    for role in plan.cast:
+    for role in options.cast:
         company.start(role.name, ["client", *words(role), *place])
 
 
-async def _play(loop: RealLoop, seconds: float, company: Company, console: Console | None) -> None:
-    """Until the time is over, or the play is."""
-    with suppress(TimeoutError):
-        async with asyncio.timeout(seconds):
-            if console is None:
-                await company.over.wait()
-                return
-            with Live(console=console, auto_refresh=False, transient=True) as live:
-                while not company.over.is_set():
-                    live.update(live_table(company.ledger, now_ns=loop.now_ns()), refresh=True)
-                    with suppress(TimeoutError):
-                        await asyncio.wait_for(company.over.wait(), SHOW_AGAIN_S)
+async def _play(loop: RealLoop, options: Options, company: Company, photographs: list[Pixels]) -> None:
+    """A photograph now and then, until the time is over or somebody ends it."""
+    for _ in range(PHOTOGRAPHS):
+        with suppress(TimeoutError):
+            await asyncio.wait_for(company.over.wait(), options.pause_s)
+            return
+        try:
+            photographs.append(await _photograph(loop, company))
+        except (OSError, ClientError) as error:
+            if not company.over.is_set():  # else it went with the compositor, of which a note tells
+                company.notes.append(f"A photograph failed: {error}.")
+            return
 
 
-async def _photograph(loop: RealLoop, company: Company) -> Pixels | None:
-    """Of whatever is on the screen now. None when the compositor is no longer there."""
-    try:
-        context = Context(
-            loop=loop, transport=connect(loop, company.socket), device=None, options=Options(title="camera")
-        )
-        return await photograph(context)
-    except (OSError, ClientError) as error:
-        if not company.notes:
-            company.notes.append(f"There is no screenshot: {error}.")
-        return None
+async def _photograph(loop: RealLoop, company: Company) -> Pixels:
+    transport = connect(loop, company.socket)
+    camera = Context(loop=loop, transport=transport, device=None, options=ClientOptions(title="camera"))
+    return await photograph(camera)
+
+
+async def _show(loop: RealLoop, company: Company, console: Console | None) -> None:
+    """Who waits for whom, until cancelled."""
+    if console is None:
+        return
+    with Live(console=console, auto_refresh=False, transient=True) as live:
+        while True:
+            live.update(live_table(company.ledger, now_ns=loop.now_ns()), refresh=True)
+            await asyncio.sleep(SHOW_AGAIN_S)

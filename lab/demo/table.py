@@ -10,6 +10,8 @@ from syncline.lab.demo.ledger import NS_PER_MS, Ledger
 from syncline.lab.demo.verdict import Report, Row, sentence
 
 WAITS_SHOWN: Final = 8
+WIDE: Final = 120
+"""Columns from which a sentence fits beside its numbers; below, the sentences follow the table."""
 
 
 def live_table(ledger: Ledger, *, now_ns: int) -> Table:
@@ -28,38 +30,48 @@ def live_table(ledger: Ledger, *, now_ns: int) -> Table:
 
 def print_report(console: Console, report: Report) -> None:
     """The one table, and what has to be said under it."""
-    console.print(_comparison(report.rows))
+    is_wide = console.width >= WIDE
+    console.print(_comparison(report.rows, with_reasons=is_wide))
+    if not is_wide:
+        for row in report.rows:
+            console.print(
+                f"{row.client}: {row.why}", style="red" if row.torn else None, markup=False, highlight=False
+            )
     for note in report.notes:
         console.print(note, style="yellow", markup=False)
     for tear in report.tears:
         bottom = "no bottom" if tear.bottom_frame is None else f"the bottom of frame {tear.bottom_frame}"
-        text = f"torn: {tear.client} at ({tear.x}, {tear.y}) has the top of frame {tear.frame} and {bottom}"
-        console.print(text, style="red", markup=False)
-    console.print(sentence(report.rows, report.tears), highlight=False)
+        where = f"photograph {tear.photograph}, ({tear.x}, {tear.y})"
+        console.print(
+            f"torn: {where}: {tear.client} has the top of frame {tear.frame} and {bottom}", style="red"
+        )
+    console.print(sentence(report), highlight=False)
     for what, path in (("screenshot", report.screenshot), ("events", report.events)):
         if path is not None:
-            console.print(f"{what}: {path}", markup=False, highlight=False)
+            console.print(f"{what}: {path}", markup=False, highlight=False, soft_wrap=True)
 
 
-def _comparison(rows: Sequence[Row]) -> Table:
-    table = Table(caption="commit to presented in ms; missed: vblanks lost by the compositor / by the client")
+def _comparison(rows: Sequence[Row], *, with_reasons: bool) -> Table:
+    table = Table(
+        caption="p50, p99: commit to presented, ms · missed: vblanks, by the compositor/by the client"
+    )
     for heading in ("client", "sync"):
         table.add_column(heading, no_wrap=True)
     for heading in ("frames", "p50", "p99", "missed", "releases"):
         table.add_column(heading, justify="right", no_wrap=True)
-    table.add_column("why", overflow="fold")
+    if with_reasons:
+        table.add_column("why")
     for row in rows:
-        table.add_row(
+        cells = [
             row.client,
             row.sync,
             str(row.frames),
             _ms(row.commit_to_presented_p50_ns),
             _ms(row.commit_to_presented_p99_ns),
-            f"{row.missed_by_us} / {row.missed_by_client}",
-            f"{row.releases_paid} of {row.releases_owed}" if row.releases_owed else "",
-            row.why,
-            style="red" if row.torn else None,
-        )
+            f"{row.missed_by_us}/{row.missed_by_client}",
+            f"{row.releases_paid}/{row.releases_owed}" if row.releases_owed else "",
+        ]
+        table.add_row(*cells, *([row.why] if with_reasons else []), style="red" if row.torn else None)
     return table
 
 

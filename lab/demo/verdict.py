@@ -1,6 +1,6 @@
 """The verdict: one row per client and sync mode, with one sentence on why it came out so."""
 
-from collections.abc import Iterable, Sequence, Set as AbstractSet
+from collections.abc import Iterable, Set as AbstractSet
 from typing import Final
 
 import msgspec
@@ -36,8 +36,9 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Tear(msgspec.Struct, frozen=True, kw_only=True):
-    """An unfinished image in the screenshot: its top is frame `frame`, its bottom another or none."""
+    """An unfinished image in photograph number `photograph`: its top is of `frame`, its bottom of another or none."""
 
+    photograph: int
     client: str
     frame: int
     bottom_frame: int | None
@@ -53,6 +54,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     seconds: float
     virtual: bool
     rows: tuple[Row, ...]
+    photographs: int
     tears: tuple[Tear, ...]
     notes: tuple[str, ...]
     screenshot: str | None
@@ -110,9 +112,9 @@ def _unheld(account: Account) -> str:
     return "every frame was ready when it was committed"
 
 
-def sentence(rows: Sequence[Row], tears: Sequence[Tear]) -> str:
+def sentence(report: Report) -> str:
     """The last line."""
-    frames = sum(row.frames for row in rows)
-    missed = sum(row.missed_by_us for row in rows)
-    torn = "no image was shown unfinished" if not tears else f"{len(tears)} image(s) shown unfinished"
+    frames = sum(row.frames for row in report.rows)
+    missed = sum(row.missed_by_us for row in report.rows)
+    torn = f"{len(report.tears) or 'no'} unfinished image(s) in {report.photographs} photographs"
     return f"{frames} frames; {missed} vblanks missed by the compositor; {torn}."

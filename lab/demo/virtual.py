@@ -6,7 +6,7 @@ from typing import Final
 
 from syncline.clients.catalogue import DEMOS, run_demo
 from syncline.clients.toolkit.loop import ClientError, Context
-from syncline.clients.toolkit.options import Options
+from syncline.clients.toolkit.options import Options as ClientOptions
 from syncline.compositor.core.policy import Policy
 from syncline.compositor.core.report import ReportEvent
 from syncline.compositor.loop import Driver
@@ -19,10 +19,10 @@ from syncline.kms_model.node import NodeError
 from syncline.kms_model.profiles import SYNCLINE, Profile
 from syncline.lab.demo.cast import Role
 from syncline.lab.demo.ledger import Ledger
-from syncline.lab.demo.plan import Outcome, Plan
+from syncline.lab.demo.plan import PHOTOGRAPHS, Options, Outcome
 from syncline.lab.demo.record import Record
 from syncline.lab.exit import Usage
-from syncline.lab.screenshot import photograph
+from syncline.lab.screenshot import Pixels, photograph
 from syncline.protocol.transport import Transport
 from syncline.protocol.transport.memory import pair
 
@@ -30,16 +30,16 @@ LIGHTING_NS: Final = NS_PER_S // 10
 """The screens have had their first frame by then; no process starts faster."""
 
 
-def run(plan: Plan) -> Outcome:
-    """As long as it takes to compute; `plan.seconds` pass for the parts. Raises Usage."""
+def run(options: Options) -> Outcome:
+    """As long as it takes to compute; `options.seconds` pass for the parts. Raises Usage."""
     try:
-        profile = with_outputs(SYNCLINE, plan.outputs)
+        profile = with_outputs(SYNCLINE, options.output_mode)
     except NodeError as error:
         raise Usage(str(error)) from None
-    return run_virtual(lambda loop: _run(loop, plan, profile))
+    return run_virtual(lambda loop: _run(loop, options, profile))
 
 
-async def _run(loop: VirtualLoop, plan: Plan, profile: Profile) -> Outcome:
+async def _run(loop: VirtualLoop, options: Options, profile: Profile) -> Outcome:
     ledger, record, notes = Ledger(), Record(), list[str]()
 
     def hear(events: Sequence[ReportEvent]) -> None:
@@ -51,17 +51,19 @@ async def _run(loop: VirtualLoop, plan: Plan, profile: Profile) -> Outcome:
     node = LocalNode(Device(profile, kernel=kernel), loop)
     driver = Driver(loop, node.open(), policy=Policy(), caps={}, report=hear)
     await sleep_until(loop, loop.now_ns() + LIGHTING_NS)
-    players = [Player(loop, role, node, driver, record) for role in plan.cast]
-    await sleep_until(loop, loop.now_ns() + round(plan.seconds * NS_PER_S))
-    camera = Context(
-        loop=loop, transport=_connect(loop, driver), device=None, options=Options(title="camera")
-    )
-    shot = await photograph(camera)
+    players = [Player(loop, role, node, driver, record) for role in options.cast]
+    photographs: list[Pixels] = []
+    for _ in range(PHOTOGRAPHS):
+        await sleep_until(loop, loop.now_ns() + round(options.pause_s * NS_PER_S))
+        camera = Context(
+            loop=loop, transport=_connect(loop, driver), device=None, options=ClientOptions(title="camera")
+        )
+        photographs.append(await photograph(camera))
     for player in players:
         notes += await player.stop()
     driver.server.close()  # the screen may stay lit: taking it away would sleep, and the whole machine goes with us
     node.close()
-    return Outcome(ledger, record, shot, tuple(notes))
+    return Outcome(ledger, record, photographs, notes)
 
 
 class Player:

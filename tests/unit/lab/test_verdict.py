@@ -1,10 +1,11 @@
 """What the demo's table says about a client, and why."""
 
 import pytest
+from msgspec.structs import replace
 
 from syncline.compositor.core import report
 from syncline.lab.demo.ledger import NS_PER_MS, Ledger, Waiting, percentile
-from syncline.lab.demo.verdict import Row, Tear, rows, sentence
+from syncline.lab.demo.verdict import Report, Row, Tear, rows, sentence
 
 MS = NS_PER_MS
 
@@ -123,10 +124,20 @@ def test_a_percentile_is_a_value_that_occurred() -> None:
 
 
 def test_the_last_line_counts_frames_misses_and_torn_images() -> None:
-    row = only_row(frame(by_us=2))
-    tear = Tear(client="liar", frame=7, bottom_frame=6, x=0, y=0)
-
-    assert (
-        sentence([row], []) == "1 frames; 2 vblanks missed by the compositor; no image was shown unfinished."
+    report = Report(
+        seed=0,
+        seconds=1.0,
+        virtual=True,
+        rows=(only_row(frame(by_us=2)),),
+        photographs=8,
+        tears=(),
+        notes=(),
+        screenshot=None,
+        events=None,
     )
-    assert "1 image(s) shown unfinished" in sentence([row], [tear])
+    tear = Tear(photograph=3, client="liar", frame=7, bottom_frame=6, x=0, y=0)
+
+    assert sentence(report) == (
+        "1 frames; 2 vblanks missed by the compositor; no unfinished image(s) in 8 photographs."
+    )
+    assert "; 1 unfinished" in sentence(replace(report, tears=(tear,)))
