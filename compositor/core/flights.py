@@ -82,7 +82,7 @@ class Flights:
         assert self._in_air is None
         assert frame.number == self._count + 1
         before = self.planes
-        frame.leaving = tuple(loan for loan in before if loan not in frame.planes)
+        frame.leaving = tuple(sorted(before - frame.planes, key=lambda loan: loan.update))
         frame.has_fence = self._keep_fence(reply, frame.number, now_ns)
         self._count, self._in_air = frame.number, frame
         if frame.image is not None:
