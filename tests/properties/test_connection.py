@@ -1,0 +1,300 @@
+"""Two honest ends with messages under way in both directions: no order of events is ever an error."""
+
+import os
+from pathlib import Path
+
+from hypothesis import settings, strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+
+from syncline.protocol.connection import Connection
+from syncline.protocol.display import Callback, Display, Global, Globals, Registry, serve
+from syncline.protocol.fd import ReceivedFd
+from syncline.protocol.object import NewId, Object, Proxy, Resource
+
+
+class ServedManager(Resource):
+    interface = "wl_data_device_manager"
+    up_to = 3
+
+    def create_data_source(self, id: NewId) -> None:
+        ServedSource(id)
+
+    def get_data_device(self, id: NewId, seat: Object) -> None:
+        ServedDevice(id)
+
+
+class ServedSource(Resource):
+    interface = "wl_data_source"
+    up_to = 3
+
+    def offer(self, mime_type: str) -> None: ...
+
+    def destroy(self) -> None: ...
+
+    def set_actions(self, dnd_actions: int) -> None: ...
+
+
+class ServedDevice(Resource):
+    interface = "wl_data_device"
+    up_to = 3
+
+    def start_drag(self, source: Object | None, origin: Object, icon: Object | None, serial: int) -> None: ...
+
+    def set_selection(self, source: Object | None, serial: int) -> None: ...
+
+    def release(self) -> None: ...
+
+
+class ServedOffer(Resource):
+    interface = "wl_data_offer"
+    up_to = 3
+
+    def accept(self, serial: int, mime_type: str | None) -> None: ...
+
+    def receive(self, mime_type: str, fd: ReceivedFd) -> None: ...
+
+    def destroy(self) -> None: ...
+
+    def finish_(self) -> None: ...
+
+    def set_actions(self, dnd_actions: int, preferred_action: int) -> None: ...
+
+
+class ServedCompositor(Resource):
+    interface = "wl_compositor"
+    up_to = 1
+
+    def create_surface(self, id: NewId) -> None:
+        ServedSurface(id)
+
+    def create_region(self, id: NewId) -> None: ...
+
+
+class ServedSurface(Resource):
+    interface = "wl_surface"
+    up_to = 1
+
+    def __init__(self, new: NewId) -> None:
+        super().__init__(new)
+        self.frames: list[Callback] = []
+
+    def destroy(self) -> None: ...
+
+    def attach(self, buffer: Object | None, x: int, y: int) -> None: ...
+
+    def damage(self, x: int, y: int, width: int, height: int) -> None: ...
+
+    def frame(self, callback: NewId) -> None:
+        self.frames.append(Callback(callback))
+
+    def set_opaque_region(self, region: Object | None) -> None: ...
+
+    def set_input_region(self, region: Object | None) -> None: ...
+
+    def commit(self) -> None: ...
+
+
+class ServedSeat(Resource):
+    interface = "wl_seat"
+    up_to = 1
+
+    def get_pointer(self, id: NewId) -> None: ...
+
+    def get_keyboard(self, id: NewId) -> None: ...
+
+    def get_touch(self, id: NewId) -> None: ...
+
+
+class Manager(Proxy):
+    interface = "wl_data_device_manager"
+
+
+class Source(Proxy):
+    """Writes what is asked of it into the descriptor that it is given."""
+
+    interface = "wl_data_source"
+    ignored = ("target", "cancelled", "dnd_drop_performed", "dnd_finished", "action")
+
+    def send_(self, mime_type: str, fd: ReceivedFd) -> None:
+        os.write(fd.fileno(), mime_type.encode())
+
+
+class Device(Proxy):
+    interface = "wl_data_device"
+    ignored = ("enter", "leave", "motion", "drop")
+
+    def __init__(self, new: NewId) -> None:
+        super().__init__(new)
+        self.offers: list[Offer] = []
+
+    def data_offer(self, id: NewId) -> None:
+        self.offers.append(Offer(id))
+
+    def selection(self, offer: Object | None) -> None:
+        assert offer is None or offer in self.offers
+
+
+class Offer(Proxy):
+    interface = "wl_data_offer"
+    ignored = ("offer", "source_actions", "action")
+
+
+class Compositor(Proxy):
+    interface = "wl_compositor"
+
+
+class Surface(Proxy):
+    interface = "wl_surface"
+    ignored = ("enter", "leave", "preferred_buffer_scale", "preferred_buffer_transform")
+
+
+class Frame(Proxy):
+    interface = "wl_callback"
+
+    def done(self, callback_data: int) -> None:
+        self.finish()
+
+
+class Seat(Proxy):
+    interface = "wl_seat"
+    ignored = ("capabilities", "name")
+
+
+OFFERS = [
+    Global("wl_data_device_manager", 3, ServedManager),
+    Global("wl_compositor", 1, ServedCompositor),
+    Global("wl_seat", 1, ServedSeat),
+]
+
+WHICH = st.integers(0, 7)
+
+
+def open_fds() -> set[str]:
+    return {link.name for link in Path("/proc/self/fd").iterdir() if link.exists()}
+
+
+class AnyHonestConversation(RuleBasedStateMachine):
+    def __init__(self) -> None:
+        super().__init__()
+        self.fds = open_fds()
+        self.server = serve(Globals(OFFERS))
+        self.display = Display.connect()
+        self.client = self.display.connection
+        self.to_server: list[tuple[bytes, list[int]]] = []
+        self.to_client: list[tuple[bytes, list[int]]] = []
+        registry = self.display.get_registry(Registry)
+        self.settle()
+        self.manager = registry.bind_first(Manager)
+        self.compositor = registry.bind_first(Compositor)
+        self.seat = registry.bind_first(Seat)
+
+    def living(self, connection: Connection, kind: type[Object]) -> list[Object]:
+        return [each for each in connection.objects.values() if isinstance(each, kind)]
+
+    def one(self, connection: Connection, kind: type[Object], which: int) -> Object | None:
+        living = self.living(connection, kind)
+        return living[which % len(living)] if living else None
+
+    # The client's side.
+
+    @rule()
+    def create_a_surface(self) -> None:
+        self.compositor.request_new("create_surface", Surface)
+
+    @rule()
+    def create_a_device(self) -> None:
+        self.manager.request_new("get_data_device", Device, self.seat)
+
+    @rule()
+    def create_a_source(self) -> None:
+        self.manager.request_new("create_data_source", Source)
+
+    @rule(which=WHICH)
+    def ask_for_a_frame(self, which: int) -> None:
+        surface = self.one(self.client, Surface, which)
+        if surface is not None:
+            assert isinstance(surface, Proxy)
+            surface.request_new("frame", Frame)
+
+    @rule(
+        kind=st.sampled_from(
+            [(Surface, "destroy"), (Device, "release"), (Offer, "destroy"), (Source, "destroy")]
+        ),
+        which=WHICH,
+    )
+    def destroy(self, kind: tuple[type[Object], str], which: int) -> None:
+        victim = self.one(self.client, kind[0], which)
+        if victim is not None:
+            victim.send(kind[1])
+
+    # The server's side.
+
+    @rule(which=WHICH)
+    def finish_a_frame(self, which: int) -> None:
+        surface = self.one(self.server, ServedSurface, which)
+        if isinstance(surface, ServedSurface) and surface.frames:
+            surface.frames.pop(0).done(16)
+
+    @rule(which=WHICH)
+    def offer_something(self, which: int) -> None:
+        device = self.one(self.server, ServedDevice, which)
+        if isinstance(device, ServedDevice):
+            offer = device.send_new("data_offer", ServedOffer)
+            offer.send("offer", "text/plain")
+            device.send("selection", offer)
+
+    @rule(which=WHICH)
+    def ask_a_source(self, which: int) -> None:
+        source = self.one(self.server, ServedSource, which)
+        if source is not None:
+            target = os.memfd_create("target")
+            source.send("send", "text/plain", target)
+            os.close(target)
+
+    # What is between them.
+
+    @rule()
+    def post(self) -> None:
+        self.to_server += self.client.take_output()
+        self.to_client += self.server.take_output()
+
+    @precondition(lambda self: self.to_server)
+    @rule()
+    def deliver_to_the_server(self) -> None:
+        self.server.receive(*self.to_server.pop(0))
+
+    @precondition(lambda self: self.to_client)
+    @rule()
+    def deliver_to_the_client(self) -> None:
+        self.client.receive(*self.to_client.pop(0))
+
+    @rule()
+    def settle(self) -> None:
+        """Deliver until nobody has anything to say; then both have the same objects."""
+        self.post()
+        while self.to_server or self.to_client:
+            for packet in self.to_server:
+                self.server.receive(*packet)
+            for packet in self.to_client:
+                self.client.receive(*packet)
+            self.to_server, self.to_client = [], []
+            self.post()
+        theirs = {id: each.interface for id, each in self.server.objects.items()}
+        assert theirs == {id: each.interface for id, each in self.client.objects.items()}
+
+    @invariant()
+    def nobody_has_done_wrong(self) -> None:
+        assert self.server.error is None
+        assert self.client.error is None
+
+    def teardown(self) -> None:
+        for _, fds in self.to_client:
+            for each in fds:
+                os.close(each)
+        self.client.hang_up()
+        self.server.hang_up()
+        assert open_fds() == self.fds
+
+
+TestAnyHonestConversation = AnyHonestConversation.TestCase
+TestAnyHonestConversation.settings = settings(max_examples=150, stateful_step_count=60, deadline=None)
