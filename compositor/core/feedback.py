@@ -29,6 +29,8 @@ class Feedback:
         self._hidden_frame_ns = hidden_frame_ns
         self._overdue_ns: dict[Surface, int] = {}
         """Surfaces with frame callbacks, and when these are answered if no frame takes them; soonest first."""
+        self._latches: dict[Output, tuple[int, int]] = {}
+        """Each output's last presented frame: when its latch was planned, and the vblank it aimed at, ns."""
 
     # -- applied ----------------------------------------------------------------------------------
 
@@ -53,7 +55,7 @@ class Feedback:
         if update.state.feedbacks:
             self._effects.append(Discarded(tuple(update.state.feedbacks)))
         if update.loan is not None:
-            self._journal.framed(_report(update, output="", presented=None, margin_ns=0, is_direct=False))
+            self._journal.framed(_report(update, output="", presented=None, is_direct=False))
 
     def forget(self, surface: Surface) -> None:
         """The surface goes: its callbacks are not answered any more."""
@@ -74,6 +76,8 @@ class Feedback:
 
     def presented(self, output: Output, frame: Frame, flip: FlipComplete) -> None:
         """`flip.time_ns` is when the frame's first light left the output."""
+        chances = Chances(output.grid, frame, self._latches.get(output))
+        self._latches[output] = (frame.planned_ns, frame.target_ns)
         for update in frame.updates:
             is_direct = update.loan is not None and frame.shows_directly(update.loan)
             if update.state.feedbacks:
@@ -87,11 +91,10 @@ class Feedback:
                 )  # fmt: skip
             if update.loan is None:
                 continue
-            margin_ns = frame.target_ns - frame.planned_ns
             self._journal.framed(
                 _report(
-                    update, output=output.name, presented=(flip, output.grid, frame.waits_for_client),
-                    margin_ns=margin_ns, is_direct=is_direct,
+                    update, output=output.name, presented=(flip, chances, frame.waits_for_client),
+                    is_direct=is_direct,
                 )
             )  # fmt: skip
         self.answer(frame.callbacks, flip.time_ns)
@@ -125,28 +128,44 @@ class Feedback:
             assert bool(surface.frame_callbacks) == (surface in self._overdue_ns)
 
 
-def _refreshes(grid: VblankGrid, *, since_ns: int, until_ns: int) -> int:
-    return max(0, round((until_ns - since_ns) / grid.refresh_ns))
+class Chances:
+    """Which vblank something that is there at an instant could have made."""
+
+    def __init__(self, grid: VblankGrid, frame: Frame, before: tuple[int, int] | None) -> None:
+        self._grid = grid
+        self._margin_ns = frame.target_ns - frame.planned_ns
+        self._before = before
+
+    def vblank_ns(self, there_ns: int) -> int:
+        """The margin may have shrunk since: what came after a latch has missed that vblank all the same."""
+        target_ns = self._grid.target_for(now_ns=there_ns, margin_ns=self._margin_ns)
+        if self._before is not None and there_ns > self._before[0]:
+            midway_ns = (
+                self._before[1] + self._grid.refresh_ns // 2
+            )  # targets are a nanosecond off the grid at times
+            return max(target_ns, self._grid.next_after(midway_ns))
+        return target_ns
+
+    def refreshes(self, *, since_ns: int, until_ns: int) -> int:
+        return max(0, round((until_ns - since_ns) / self._grid.refresh_ns))
 
 
 def _report(
     update: ContentUpdate,
     *,
     output: str,
-    presented: tuple[FlipComplete, VblankGrid, bool] | None,
-    margin_ns: int,
+    presented: tuple[FlipComplete, Chances, bool] | None,
     is_direct: bool,
 ) -> FrameReport:
     by_client = by_us = sequence = 0
     presented_ns: int | None = None
     if presented is not None:
-        flip, grid, waited = presented
+        flip, chances, waited = presented
         presented_ns, sequence = flip.time_ns, flip.sequence
         assert update.ready_ns is not None
-        asked_ns = grid.target_for(now_ns=update.committed_ns, margin_ns=margin_ns)
-        possible_ns = grid.target_for(now_ns=update.ready_ns, margin_ns=margin_ns)
-        by_client = _refreshes(grid, since_ns=asked_ns, until_ns=possible_ns)
-        late = _refreshes(grid, since_ns=possible_ns, until_ns=flip.time_ns)
+        asked_ns, possible_ns = chances.vblank_ns(update.committed_ns), chances.vblank_ns(update.ready_ns)
+        by_client = chances.refreshes(since_ns=asked_ns, until_ns=possible_ns)
+        late = chances.refreshes(since_ns=possible_ns, until_ns=flip.time_ns)
         by_client, by_us = (by_client + late, 0) if waited else (by_client, late)
     return FrameReport(
         t_ns=presented_ns or update.ready_ns or update.committed_ns,
