@@ -46,8 +46,11 @@ class Pool:
         if stride == pitch == length:
             start, length, y, height = y * pitch, length * height, 0, 1
         for row in range(y, y + height):
-            target = into[row * pitch + start : row * pitch + start + length]
-            self._fill(target, offset + row * stride + start)
+            # A view that an exception's frames keep alive would keep the mapping alive too.
+            with into[row * pitch + start : row * pitch + start + length] as target:
+                is_filled = self._fill(target, offset + row * stride + start)
+            if not is_filled:
+                raise PoolShrunk
 
     def write(self, image: memoryview, *, offset: int, stride: int, pitch: int, rect: Rect) -> None:
         """Copy `rect` of `image` into the client's image at `offset`. Raises PoolShrunk, or OSError."""
@@ -58,12 +61,10 @@ class Pool:
             source = image[row * pitch + start : row * pitch + start + length]
             os.pwrite(self._fd, source, offset + row * stride + start)
 
-    def _fill(self, target: memoryview, position: int) -> None:
-        while target:
-            count = os.preadv(self._fd, [target], position)
-            if count == 0:
-                raise PoolShrunk
+    def _fill(self, target: memoryview, position: int) -> bool:
+        while target and (count := os.preadv(self._fd, [target], position)):
             target, position = target[count:], position + count
+        return not target
 
     def _check_reaches(self, end: int) -> None:
         if os.fstat(self._fd).st_size < end:

@@ -44,6 +44,7 @@ from syncline.compositor.wayland.globals import offers, output_offer
 from syncline.compositor.wayland.keymap import keymap_text
 from syncline.compositor.wayland.memfd import Memfd
 from syncline.compositor.wayland.session import Session, Stage
+from syncline.kms_model.uapi import Event
 from syncline.protocol.connection import Connection
 from syncline.protocol.display import Globals, serve
 from syncline.protocol.transport import Transport
@@ -107,7 +108,7 @@ class Server:
         transport.start(partial(self._receive, line), lambda _: self._leave(line))
         self.settle()
 
-    def device_event(self, event: object) -> None:
+    def device_event(self, event: Event) -> None:
         """One of `DeviceFile.read_events`."""
         self._begin()
         self._core.device_event(event, self._stage.now_ns)

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from syncline.compositor.core.geometry import Rect, Region
+from syncline.compositor.core.geometry import MAX_REGION_RECTS, Rect, Region
 from syncline.compositor.core.state import UNATTACHED, Attach, Attached
 from syncline.compositor.wayland.buffer import CoreBuffer, ShmBuffer, WlBuffer
 from syncline.compositor.wayland.pool import PoolShrunk
@@ -25,9 +25,6 @@ _TRANSFORMS: Final = frozenset(WlOutputEnums.Transform)
 MAX_DAMAGE_RECTS: Final = 64
 """More in one cycle become one bounding box: damage may always be more than was said."""
 
-MAX_REGION_OPERATIONS: Final = 4096
-"""A wl_region is a client's to grow; nobody needs a thousand rectangles."""
-
 
 class WlCompositor(Resource):
     interface = "wl_compositor"
@@ -47,32 +44,36 @@ class WlCompositor(Resource):
 
 
 class WlRegion(Resource):
+    """Used by value. One of too many pieces is known only by its bounding box: each piece would cost everybody."""
+
     interface = "wl_region"
 
     def __init__(self, new: NewId) -> None:
         super().__init__(new)
         self._region = Region()
-        self._operations = 0
+        self._is_rough = False
 
     def add(self, x: int, y: int, width: int, height: int) -> None:
-        self._count()
         self._region.add(Rect(x, y, width, height))
+        self._is_rough = self._is_rough or len(self._region) > MAX_REGION_RECTS
+        if self._is_rough:
+            self._region = Region((self._region.bounds,))
 
     def subtract(self, x: int, y: int, width: int, height: int) -> None:
-        self._count()
-        self._region.subtract(Rect(x, y, width, height))
+        if not self._is_rough:
+            self._region.subtract(Rect(x, y, width, height))
+            self._is_rough = len(self._region) > MAX_REGION_RECTS
 
-    def rects(self) -> tuple[Rect, ...]:
-        """What it covers now: regions are used by value."""
+    def opaque(self) -> tuple[Rect, ...]:
+        """Nothing for certain, if it is rough: this is a hint that may be empty but never wrong."""
+        return () if self._is_rough else tuple(self._region)
+
+    def sensitive(self) -> tuple[Rect, ...]:
+        """Where input goes: rather too much than too little."""
         return tuple(self._region)
 
     def destroy(self) -> None:
         """Whoever used it has a copy."""
-
-    def _count(self) -> None:
-        self._operations += 1
-        if self._operations > MAX_REGION_OPERATIONS:
-            raise ProtocolError(1, WlDisplayEnums.Error.NO_MEMORY, "a region of too many rectangles")
 
 
 class WlSurface(Resource):
@@ -110,10 +111,10 @@ class WlSurface(Resource):
         self.surface.pending.get_release.append(Callback(callback))
 
     def set_opaque_region(self, region: WlRegion | None) -> None:
-        self.surface.pending.opaque_region = region.rects() if region else ()
+        self.surface.pending.opaque_region = region.opaque() if region else ()
 
     def set_input_region(self, region: WlRegion | None) -> None:
-        self.surface.pending.input_region = region.rects() if region else None
+        self.surface.pending.input_region = region.sensitive() if region else None
 
     def set_buffer_transform(self, transform: int) -> None:
         if transform not in _TRANSFORMS:
@@ -137,6 +138,7 @@ class WlSurface(Resource):
             pending.get_release = []
         with session.blaming(self, self.surface):
             session.core.commit(self.surface, session.now_ns)
+        session.sweep()
         if isinstance(attached, ShmBuffer) and attached.alive:
             attached.send("release")
         for callback in copied:
@@ -150,6 +152,7 @@ class WlSurface(Resource):
     def on_destroyed(self) -> None:
         self._uploads.close()
         del self.session.surfaces[self.surface]
+        self.session.sweep()
 
     def _content(self, attached: WlBuffer | Attach | None) -> Attached:
         """What the core gets to see of the last attach. A wl_buffer destroyed since is NULL (C11)."""

@@ -47,8 +47,7 @@ class WpLinuxDrmSyncobjTimelineV1(Resource):
         """Points that were set or committed stay (S21, S22, S23)."""
 
     def on_destroyed(self) -> None:
-        if not self._session.gone:
-            self._session.core.destroy_timeline(self.timeline)
+        self._session.let_go(self.timeline)
 
 
 class WpLinuxDrmSyncobjSurfaceV1(SurfaceObject):
@@ -73,6 +72,7 @@ class WpLinuxDrmSyncobjSurfaceV1(SurfaceObject):
         if self.surface.alive:
             self.surface.explicit = False
             self.surface.pending.acquire = self.surface.pending.release = None
+            self.session.sweep()
 
     def _check_surface(self) -> None:
         if not self.surface.alive:

@@ -1,10 +1,13 @@
 """The whole compositor in one process on virtual time: a device model, the server, and clients that only record."""
 
 import asyncio
+import gc
 import mmap
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from functools import cache
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -88,6 +91,7 @@ class Client:
         self.connection.owned_fds = []
         self.connection.story = []
         self.closed = ""
+        self._memories = []
         self.link = Link(world.loop, self.connection, ours, self._closed)
         self.registry = self.display.get_registry(Registry)
         self.roundtrip()
@@ -134,6 +138,8 @@ class Client:
 
     def hang_up(self) -> None:
         self.link.close()
+        for memory in self._memories:
+            memory.close()
         for fd in self.connection.owned_fds:
             os.close(fd)
         self.connection.owned_fds.clear()
@@ -165,6 +171,7 @@ class Client:
         buffer = self.make(pool, "create_buffer", 0, width, height, width * 4, format)
         pool.send("destroy")
         os.close(fd)
+        self._memories.append(memory)
         return buffer, memory
 
     def dmabuf(self, width: int = 64, height: int = 64, format: int = XRGB8888, version: int | None = None):
@@ -199,7 +206,7 @@ class World:
         self.loop.set_exception_handler(self._fault)
         self.node = LocalNode(Device(), self.loop)
         self.card = self.node.open("card")
-        self.render = self.node.open("render")
+        self.theirs = self.node.open("card")
         self.reports = []
         self.driver = Driver(
             self.loop, self.card, policy=Policy(), caps=caps or {}, report=self.reports.extend
@@ -255,41 +262,53 @@ class World:
 
     def dumb(self, width: int, height: int) -> tuple[int, int]:
         """(dma-buf, pitch)"""
-        reply = self.render.call(CreateDumb(width, height))
-        return self.render.call(PrimeHandleToFd(reply.handle)).fd, reply.pitch
+        reply = self.theirs.call(CreateDumb(width, height))
+        return self.theirs.call(PrimeHandleToFd(reply.handle)).fd, reply.pitch
 
     def syncobj(self) -> int:
-        return self.render.call(SyncobjCreate()).handle
+        return self.theirs.call(SyncobjCreate()).handle
 
     def syncobj_fd(self, handle: int) -> Fd:
-        return self.render.call(SyncobjHandleToFd(handle)).fd
+        return self.theirs.call(SyncobjHandleToFd(handle)).fd
 
     def signal(self, handle: int, point: int) -> None:
-        self.render.call(SyncobjTimelineSignal((handle,), (point,)))
+        self.theirs.call(SyncobjTimelineSignal((handle,), (point,)))
 
     def value(self, handle: int) -> int:
-        return self.render.call(SyncobjQuery((handle,))).points[0]
+        return self.theirs.call(SyncobjQuery((handle,))).points[0]
 
     def close(self) -> None:
-        for client in self.clients:
-            client.hang_up()
-        self.run(1)
-        self.driver.close()
-        self.card.close()
-        self.render.close()
-        self.run(1)
-        self.node.close()
-        self.loop.close()
+        try:
+            for client in self.clients:
+                client.hang_up()
+            self.run(1)
+            self.driver.close()
+            self.card.close()
+            self.theirs.close()
+            self.run(100)  # the kernel turns the screens off at a vblank
+        finally:
+            self.node.close()
+            self.node.device.kernel.descriptors.close()
+            self.loop.close()
 
 
 @pytest.fixture
 def world() -> Iterator[World]:
     """Checks at its end that no descriptor was left behind."""
-    before = set(os.listdir("/proc/self/fd"))
+    before = _open_descriptors()
     world = World()
     yield world
     world.close()
-    assert set(os.listdir("/proc/self/fd")) - before == set()
+    gc.collect()
+    assert _open_descriptors() - before == set()
+
+
+def _open_descriptors() -> set[str]:
+    links = {}
+    for link in Path("/proc/self/fd").iterdir():
+        with suppress(FileNotFoundError):  # the one that lists them
+            links[link.name] = f"{link.name} -> {link.readlink()}"
+    return set(links.values())
 
 
 @pytest.fixture
@@ -309,3 +328,32 @@ def make_world():
     yield make
     for world in worlds:
         world.close()
+
+
+@pytest.fixture
+def photograph(world: World):
+    """The first screen as rows of 0xAARRGGBB pixels, taken through the protocol by a client of its own."""
+
+    def take() -> list[list[int]]:
+        client = world.client()
+        source = client.make(
+            client.bind("ext_output_image_capture_source_manager_v1"),
+            "create_source",
+            client.bind("wl_output"),
+        )
+        session = client.make(client.bind("ext_image_copy_capture_manager_v1"), "create_session", source, 0)
+        client.roundtrip()
+        width, height = session.last("buffer_size")
+        buffer, memory = client.shm_buffer(width, height)
+        frame = client.make(session, "create_frame")
+        frame.send("attach_buffer", buffer)
+        frame.send("damage_buffer", 0, 0, width, height)
+        frame.send("capture")
+        world.until(lambda: frame.heard("ready") or frame.heard("failed"))
+        assert frame.heard("ready"), frame.events
+        with memoryview(memory) as image, image.cast("I") as cast:
+            pixels = cast.tolist()
+        client.hang_up()
+        return [pixels[row * width : (row + 1) * width] for row in range(height)]
+
+    return take
