@@ -91,4 +91,5 @@ async def run_demo(demo: Demo, context: Context) -> None:
         reason = str(failure)
         raise
     finally:
+        context.close()
         context.emit(context.tally.ended(context.now_ns(), client=options.client_id, reason=reason))

@@ -8,7 +8,7 @@ Two promises travel with the commit, as points on timelines that the kernel keep
 * the release point: "tell me here when you no longer read the image". The compositor owes it.
 
 `--signal-early` breaks the first promise: the acquire point is signalled by the CPU while the GPU is
-still painting. The compositor believes it, and a screenshot shows what that looks like.
+still painting. The compositor believes it, and with `--gpu-ms 40` a screenshot shows what comes of it.
 """
 
 from syncline.clients.toolkit.display import Display
@@ -54,11 +54,13 @@ def submit(surface: Surface, frame: Frame, image: ExplicitImage, acquire: Timeli
             commands=picture(options, image.size, frame.number),
             duration_ns=options.gpu_ns,
             out_points=() if options.signal_early else (done,),
+            out_fence=options.signal_early,
             label=f"{options.title} {frame.number}",
         )
     )
     if options.signal_early:
         device.call(SyncobjTimelineSignal(handles=(acquire.handle,), points=(point,)))
+        surface.hold_until(job.out_fence)  # nothing else slows a liar down, and its jobs would pile up
     surface.submitted(frame, job=job.seqno, acquire_point=point)
     return point
 

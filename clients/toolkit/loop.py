@@ -66,6 +66,7 @@ class Context:
         self._device = device
         self._failure: Exception | None = None
         self._heartbeat = asyncio.Event()
+        self._sync_files: set[Fd] = set()
 
     @property
     def device(self) -> DeviceFile:
@@ -79,6 +80,26 @@ class Context:
     def doorbell(self, on_ring: Callable[[], None]) -> Doorbell:
         """An eventfd for the device to ring."""
         return Doorbell(self.loop, on_ring)
+
+    def when_signalled(self, sync_file: Fd, action: Callable[[], None]) -> None:
+        """Call `action` once the sync_file is signalled, and close it then or at the end of the run."""
+        self._sync_files.add(sync_file)
+
+        def signalled() -> None:
+            self._close_sync_file(sync_file)
+            action()
+
+        self.loop.add_reader(sync_file, signalled)
+
+    def _close_sync_file(self, sync_file: Fd) -> None:
+        self._sync_files.remove(sync_file)
+        self.loop.remove_reader(sync_file)
+        os.close(sync_file)
+
+    def close(self) -> None:
+        """Nobody waits for a sync_file any more."""
+        for sync_file in list(self._sync_files):
+            self._close_sync_file(sync_file)
 
     def beat(self) -> None:
         """Something changed: whoever waits looks again."""

@@ -36,6 +36,7 @@ class Pacing:
         if self._options.frames and self._number == self._options.frames:
             await self._settle()
             raise StopAsyncIteration
+        await self._context.until(lambda: not self._surface.awaiting_job)
         begun_ns = await self._turn()
         self._number += 1
         return Frame(self._number, begun_ns)

@@ -9,6 +9,7 @@ from syncline.clients.toolkit.display import Display
 from syncline.clients.toolkit.loan import Loan
 from syncline.clients.toolkit.proxies import Compositor, FrameCallback, Presentation, WlSurface
 from syncline.kms_model.loops import NS_PER_S
+from syncline.kms_model.uapi import Fd
 from syncline.protocol.object import NewId, Proxy
 
 
@@ -74,6 +75,7 @@ class Surface:
         self.context = display.context
         self.awaiting_callback = False
         self.awaiting_feedback = 0
+        self.awaiting_job = False
         self._display = display
         self._client = display.context.options.client_id
         self._presentation = display.bind(Presentation) if display.offers(Presentation) else None
@@ -101,6 +103,15 @@ class Surface:
                 acquire_point=acquire_point,
             )
         )
+
+    def hold_until(self, sync_file: Fd) -> None:
+        """Begin no frame before it is signalled. Takes it over."""
+        self.awaiting_job = True
+        self.context.when_signalled(sync_file, self._job_done)
+
+    def _job_done(self) -> None:
+        self.awaiting_job = False
+        self.context.beat()
 
     def commit(self, frame: Frame, loan: Loan, *, acquire_point: int = 0) -> None:
         """wl_surface.commit of what was attached, sent at once."""
