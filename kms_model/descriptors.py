@@ -173,6 +173,9 @@ class Descriptors:
             os.close(self._inotify)
             self._news = None
 
+    def __del__(self) -> None:
+        self.close()
+
     def _open(self) -> select.epoll:
         if self._news is None:
             self._inotify = _libc.inotify_init1(os.O_NONBLOCK | os.O_CLOEXEC)

@@ -61,6 +61,7 @@ class Kernel:
 
     def advance(self, now_ns: int) -> None:
         """Move the clock, stopping at each deadline on the way. Never backwards."""
+        self.settle()
         while (next_ns := self._calendar.next_ns()) is not None and next_ns <= now_ns:
             self.now_ns = max(self.now_ns, next_ns)
             for action in self._calendar.take_due(self.now_ns):

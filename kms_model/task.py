@@ -142,16 +142,19 @@ class Pending(Generic[R]):
     @classmethod
     def failed(cls, error: DeviceError) -> "Pending[Any]":
         pending: Pending[Any] = cls()
-        pending.done, pending._error = True, error
+        pending.done, pending._error = True, error.with_traceback(None)
         return pending
 
     def result(self) -> R:
         """The reply. Raises the DeviceError the call ended with; only when `done`."""
         assert self.done, "the call still sleeps"
-        if self._error is not None:
+        if self._error is None:
+            reply: R = self._reply
+            return reply
+        try:
             raise self._error
-        reply: R = self._reply
-        return reply
+        finally:
+            del self  # the traceback would hold us, and we it: buffers must not wait for the cycle collector
 
     def interrupt(self) -> None:
         """Deliver a signal: an interruptible sleep ends with ERESTARTSYS. Nothing if done."""
@@ -211,7 +214,7 @@ class Task(Pending[R]):
         except Interrupted:
             self._finish(None, DeviceError(ERESTARTSYS, "interrupted by a signal"))
         except DeviceError as error:
-            self._finish(None, error)
+            self._finish(None, error.with_traceback(None))
         return None
 
     def _lie_down(self, sleep: Sleep) -> Woken | None:
