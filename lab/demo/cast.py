@@ -18,6 +18,8 @@ class Role:
         return self.options.title
 
 
+TREE_GPU_MS: Final = 1.0
+"""For each of its three images a frame: together with the others a GPU can do it, the hog aside."""
 LIAR_GPU_MS: Final = 40.0
 LIAR_RATE: Final = 12.0
 """Frames per second that leave the GPU time to paint each one while it is on the screen."""
@@ -25,10 +27,10 @@ LIAR_RATE: Final = 12.0
 
 def cast(*, broken: bool, seed: int) -> tuple[Role, ...]:
     """One client per way to synchronise, a neighbour with long GPU jobs, and a tree of surfaces."""
-    titles = ["solid", "implicit", "shm", "hog", "subsurfaces"]
+    gpu_ms = {"solid": None, "implicit": None, "shm": None, "hog": None, "subsurfaces": TREE_GPU_MS}
     roles = [
-        Role(title, Options(title=title, client_id=number, seed=seed + number))
-        for number, title in enumerate(titles, start=1)
+        Role(title, Options(title=title, client_id=number, seed=seed + number, gpu_ms=gpu_ms[title]))
+        for number, title in enumerate(gpu_ms, start=1)
     ]
     if broken:
         number = len(roles) + 1
