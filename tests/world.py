@@ -2,6 +2,7 @@
 
 import mmap
 import os
+import weakref
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from errno import EINVAL
@@ -13,6 +14,7 @@ from typing import Any, TypeVar
 from syncline.compositor.core.buffer import Buffer
 from syncline.compositor.core.compositor import Compositor
 from syncline.compositor.core.effects import (
+    BufferReleased,
     Configure,
     Discarded,
     Effect,
@@ -20,10 +22,11 @@ from syncline.compositor.core.effects import (
     Presented,
 )
 from syncline.compositor.core.geometry import Rect
+from syncline.compositor.core.output import Output
 from syncline.compositor.core.policy import Policy
 from syncline.compositor.core.report import Commit, Flip, FrameReport, Latch, Release, ReportEvent
 from syncline.compositor.core.shell import Toplevel, XdgSurface
-from syncline.compositor.core.surface import Surface
+from syncline.compositor.core.surface import Client as Peer, Surface
 from syncline.compositor.core.syncobj import SyncPoint, Timeline
 from syncline.kms_model.device import Device
 from syncline.kms_model.file import File
@@ -33,6 +36,7 @@ from syncline.kms_model.profiles import SYNCLINE, CrtcLayout, Profile
 from syncline.kms_model.trace import JobTrace, TraceEvent
 from syncline.kms_model.uapi import (
     FORMAT_XRGB8888,
+    Blit,
     CreateDumb,
     DeviceError,
     Fd,
@@ -62,6 +66,7 @@ class DirectFile:
         self.device = device
         self.file: File = device.open(node)
         self.calls: list[Request[Any]] = []
+        self.is_calling = False
         self.refuse: Callable[[Request[Any]], bool] | None = None
 
     def call(self, request: Request[R]) -> R:
@@ -69,7 +74,9 @@ class DirectFile:
         if self.refuse is not None and self.refuse(request):
             self.refuse = None
             raise DeviceError(EINVAL, "as asked")
+        self.is_calling = True
         pending = self.device.call(self.file, request, self.device.now_ns)
+        self.is_calling = False
         assert pending.done, f"{type(request).__name__} sleeps"
         return pending.result()
 
@@ -84,6 +91,10 @@ class DirectFile:
 
     def close_fd(self, fd: Fd) -> None:
         os.close(fd)
+
+    def memory(self, handle: int) -> object:
+        """The buffer itself, whoever else has a handle of it."""
+        return self.file.gems.get(handle)
 
     def close(self) -> None:
         self.device.close(self.file, self.device.now_ns)
@@ -159,10 +170,17 @@ class World:
         self._agenda: list[tuple[int, int, Callable[[], None]]] = []
         self._order = count()
         self.device = Device(profile or machine(60_000), trace=self._traced)
+        self._finalize = weakref.finalize(self, self.device.kernel.descriptors.close)
         self.device.advance(NS_PER_S)
         self.file = DirectFile(self.device, "card")
         self.watcher = EventfdWatcher(self.file)
         self.clients: list[Client] = []
+        self.images: list[Image] = []
+        self._recorder: Peer | None = None
+        self.bystanders: list[Callable[[], None]] = []
+        """Look at the machine after every input."""
+        self.reading: dict[tuple[int, int], set[object]] = {}
+        """Unfinished jobs of the core, and the memory they read."""
         self.epoch_ns = NS_PER_S
         self.core = Compositor(self.file, self.watcher, policy=policy, now_ns=NS_PER_S)
         self.epoch_ns = self._light()
@@ -217,6 +235,7 @@ class World:
     def settle(self) -> None:
         """One input, everything it caused, the next input, until there is none."""
         self._deliver()
+        self.device.collect(self.now_ns)
         while True:
             events = self.file.read_events()
             for event in events:
@@ -237,6 +256,8 @@ class World:
         for effect in self.core.drain():
             self.effects.append((self.now_ns, effect))
             self._hear(effect)
+        for look in self.bystanders:
+            look()
         self.core.check_invariants()
         self.device.kms.display.check_invariants()
 
@@ -268,18 +289,61 @@ class World:
                 for feedback in feedbacks:
                     assert isinstance(feedback, Note)
                     feedback.told(self, "discarded")
+            case BufferReleased(buffer):
+                for image in self.images:
+                    if image.buffer is buffer:
+                        image.is_lent = False
             case Configure(toplevel, serial, width, height):
                 window = next(w for c in self.clients for w in c.windows if w.toplevel is toplevel)
                 window.configured.append((serial, width, height))
             case _:
                 pass
 
+    def capture(self, output: Output) -> None:
+        """Take a picture of the output, as a screenshot tool would."""
+        if self._recorder is None:
+            self._recorder = self.core.add_client("recorder")
+        target = self.core.create_upload(
+            self._recorder, width=output.rect.width, height=output.rect.height, format=FORMAT_XRGB8888
+        )
+        self.core.capture(output, target, token=target, with_cursor=True, now_ns=self.now_ns)
+        self.core.destroy_buffer(target, self.now_ns)
+        self.settle()
+
+    def close(self) -> None:
+        """The compositor ends, then the machine."""
+        self.core.close(self.now_ns)
+        self.file.close()
+        for client in self.clients:
+            if client.is_alive:
+                client.file.close()
+        self.device.collect(self.now_ns)
+        assert not self.watcher.watches, "no waiter is left behind"
+
+    def drop(self) -> None:
+        """Let go of every descriptor, whatever state things are in."""
+        for watch in list(self.watcher.watches):
+            self.watcher.unwatch(watch)
+        self._finalize()
+
     # -- stories ----------------------------------------------------------------------------------
 
     def _traced(self, event: TraceEvent) -> None:
         self.trace.append(event)
+        if isinstance(event, JobTrace):
+            self._watch_job(event)
         if isinstance(event, JobTrace) and event.stage == "done" and event.label:
             self.tell("gpu", f"finishes {event.label}", at_ns=event.t_ns)
+
+    def _watch_job(self, event: JobTrace) -> None:
+        job = event.context, event.seqno
+        if event.stage == "done":
+            self.reading.pop(job, None)
+        elif event.stage == "queued" and self.file.is_calling:
+            submit = self.file.calls[-1]
+            assert isinstance(submit, Submit)
+            blits = [command for command in submit.commands if isinstance(command, Blit)]
+            self.reading[job] = {self.file.memory(blit.source) for blit in blits}
 
     def tell(self, who: str, what: str, *, at_ns: int | None = None) -> None:
         self._story.append((self.now_ns if at_ns is None else at_ns, who, what))
@@ -342,9 +406,13 @@ class Image:
         self.buffer: Buffer = core.import_dmabuf(
             client.peer, fd, width=width, height=height, format=FORMAT_XRGB8888, pitch=self.pitch
         )
+        self.memory = client.file.memory(self.handle)
         self.acquire, self.acquire_timeline = client.timeline()
         self.release, self.release_timeline = client.timeline()
         self.uses = 0
+        self.was_used = self.is_explicit = self.is_lent = False
+        """`is_lent`: committed without points and not yet released by an event."""
+        client.world.images.append(self)
 
     def released(self) -> int:
         """The highest release value that has signalled."""
@@ -352,7 +420,7 @@ class Image:
 
     @property
     def is_free(self) -> bool:
-        return self.released() >= self.uses
+        return not self.is_lent and self.released() >= self.uses
 
 
 class Client:
@@ -363,6 +431,9 @@ class Client:
         self.file = DirectFile(world.device, "card")
         self.peer = world.core.add_client(name)
         self.windows: list[Window] = []
+        self.pictures: list[Picture] = []
+        self.is_alive = True
+        self._cursor: Picture | None = None
         world.clients.append(self)
 
     def timeline(self) -> tuple[int, Timeline]:
@@ -382,13 +453,22 @@ class Client:
 
     def picture(self, width: int, height: int) -> "Picture":
         """A surface without a role."""
-        return Picture(self, self.surface(), width, height, explicit=True)
+        picture = Picture(self, self.surface(), width, height, explicit=True)
+        self.pictures.append(picture)
+        return picture
+
+    def cursor(self) -> "Picture":
+        """The one cursor surface of this client."""
+        if self._cursor is None:
+            self._cursor = self.picture(24, 24)
+        return self._cursor
 
     def surface(self) -> Surface:
         return self.world.core.create_surface(self.peer)
 
     def hang_up(self) -> None:
         """The process is killed."""
+        self.is_alive = False
         self.file.close()
         self.world.core.remove_client(self.peer, self.world.now_ns)
         self.world.settle()
@@ -426,7 +506,10 @@ class Picture:
     def present(self, name: str, gpu_ms: float | None = 1.0, *, in_fence: Fd | None = None) -> Note:
         """Commit the image; `gpu_ms` None: the work is submitted never, or later by `render`."""
         image = self.image(name)
-        image.uses += 1
+        image.was_used, image.is_explicit = True, self.explicit
+        if self.explicit:
+            image.uses += 1
+        image.is_lent = not self.explicit
         if gpu_ms is not None:
             self.render(image, round(gpu_ms * MS), in_fence=in_fence)
         pending = self.surface.pending
@@ -448,6 +531,10 @@ class Picture:
         self.world.core.commit(self.surface, self.world.now_ns)
         self.world.settle()
         return note
+
+    def destroy(self) -> None:
+        self.world.core.destroy_surface(self.surface, self.world.now_ns)
+        self.world.settle()
 
 
 class Window(Picture):

@@ -16,7 +16,6 @@ from syncline.compositor.core.output import Cue, Output, Phase
 from syncline.compositor.core.policy import ImplicitMode
 from syncline.compositor.core.release import export_point
 from syncline.compositor.core.scanout import Arrangement, Arranger
-from syncline.compositor.core.scene import Element
 from syncline.compositor.core.stage import Stage
 from syncline.compositor.core.surface import Surface
 from syncline.kms_model.uapi import (

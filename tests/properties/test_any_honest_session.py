@@ -1,0 +1,211 @@
+"""Whatever honest clients do, no image that they may write is read by anybody.
+
+The checker stands on the far side: it looks at what the display scans out, at what the next vblank will
+latch and at the compositor's unfinished GPU jobs, and asks the kernel which release points have
+signalled. It knows nothing of loans.
+"""
+
+from hypothesis import strategies as st
+from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, multiple, rule
+from world import MS, Client, Image, Picture, Window, World, machine
+
+from syncline.compositor.core.policy import AcquireMode, ImplicitMode, Policy
+
+NAMES = ("one", "two", "three")
+SIZES = ((320, 240), (100, 80), (64, 300))
+
+
+def check_no_free_image_is_read(world: World) -> None:
+    """Called after every input of the world."""
+    views = world.device.kms.display.view()
+    scans = [scan for view in views for scan in (view.showing, view.pending) if scan is not None]
+    scanned_out = {layer.gem for scan in scans for layer in scan.layers}
+    rendered_from = set().union(*world.reading.values())
+    for image in world.images:
+        if image.client.is_alive and image.was_used and image.is_free:
+            assert image.memory not in scanned_out, f"{image.name} is free while the display needs it"
+            # A client without points must wait for the READ fences of its buffer anyhow.
+            assert not image.is_explicit or image.memory not in rendered_from, (
+                f"{image.name} is free while a composition reads it"
+            )
+
+
+class AnyHonestSession(RuleBasedStateMachine):
+    windows: Bundle[Window] = Bundle("windows")
+    children: Bundle[Picture] = Bundle("children")
+
+    policy = Policy(composition_fixed_ns=2 * MS, first_margin_ns=6 * MS)
+    """Compositions take long enough for clients to do things meanwhile."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.world = World(machine(60_000, 75_000, overlays=1, cursor=True), policy=self.policy)
+        self.world.bystanders.append(lambda: check_no_free_image_is_read(self.world))
+        self.unfinished: list[tuple[Picture, Image]] = []
+
+    # -- clients ----------------------------------------------------------------------------------
+
+    @rule(target=windows, size=st.sampled_from(SIZES), explicit=st.booleans())
+    def open_a_window(self, size: tuple[int, int], explicit: bool) -> Window:
+        return Client(self.world, "client").window(*size, explicit=explicit)
+
+    @rule(target=children, window=windows, desynchronized=st.booleans())
+    def add_a_subsurface(self, window: Window, desynchronized: bool) -> object:
+        if not window.surface.alive or not window.client.is_alive:
+            return multiple()
+        child = window.client.picture(50, 40)
+        core = self.world.core
+        core.subsurfaces.make(child.surface, window.surface)
+        core.subsurfaces.set_position(child.surface, x=-10, y=10)
+        if desynchronized:
+            core.subsurfaces.set_synchronized(child.surface, synchronized=False, now_ns=self.world.now_ns)
+        return child
+
+    @rule(window=windows, gpu_ms=st.none() | st.integers(1, 40))
+    def present(self, window: Window, gpu_ms: int | None) -> None:
+        if window.surface.alive and window.client.is_alive and window.toplevel.alive:
+            self._present(window, gpu_ms)
+
+    @rule(child=children, gpu_ms=st.none() | st.integers(1, 40))
+    def present_a_subsurface(self, child: Picture, gpu_ms: int | None) -> None:
+        if child.surface.alive and child.client.is_alive:
+            self._present(child, gpu_ms)
+
+    def _present(self, picture: Picture, gpu_ms: int | None) -> None:
+        names = [name for name in NAMES if picture.image(name).is_free]
+        if not names:
+            return
+        if gpu_ms is None and picture.explicit:
+            self.unfinished.append((picture, picture.image(names[0])))
+        picture.present(names[0], gpu_ms=gpu_ms if gpu_ms is not None or picture.explicit else 1)
+
+    @rule(gpu_ms=st.integers(1, 40))
+    def submit_late(self, gpu_ms: int) -> None:
+        if self.unfinished:
+            picture, image = self.unfinished.pop(0)
+            if picture.client.is_alive:
+                picture.render(image, gpu_ms * MS)
+
+    @rule(window=windows, attach_null=st.booleans())
+    def commit_without_a_buffer(self, window: Window, attach_null: bool) -> None:
+        if window.surface.alive and window.client.is_alive:
+            if attach_null and window.xdg.is_configured:
+                window.surface.pending.attached = None
+            window.commit()
+            if attach_null and not window.xdg.said_hello:
+                window.commit()
+                window.ack()
+
+    @rule(window=windows)
+    def destroy_a_wl_buffer(self, window: Window) -> None:
+        if window.client.is_alive and window.images:
+            image = window.images.pop(next(iter(window.images)))
+            self.world.core.destroy_buffer(image.buffer, self.world.now_ns)
+            image.was_used = False
+
+    @rule(child=children, synchronized=st.booleans())
+    def change_synchronization(self, child: Picture, synchronized: bool) -> None:
+        if child.surface.alive and child.client.is_alive:
+            self.world.core.subsurfaces.set_synchronized(
+                child.surface, synchronized=synchronized, now_ns=self.world.now_ns
+            )
+            self.world.settle()
+
+    @rule(child=children)
+    def destroy_a_subsurface(self, child: Picture) -> None:
+        if child.surface.alive and child.client.is_alive:
+            child.destroy()
+
+    @rule(window=windows)
+    def close_a_window(self, window: Window) -> None:
+        if window.surface.alive and window.client.is_alive:
+            window.destroy()
+
+    @rule(window=windows)
+    def kill_a_client(self, window: Window) -> None:
+        if window.client.is_alive:
+            window.client.hang_up()
+
+    # -- the desktop ------------------------------------------------------------------------------
+
+    @rule(window=windows, x=st.integers(-40, 600), y=st.integers(-40, 200))
+    def move_a_window(self, window: Window, x: int, y: int) -> None:
+        if window.toplevel.alive:
+            self.world.core.shell.move(window.toplevel, x=x, y=y, now_ns=self.world.now_ns)
+            self.world.settle()
+
+    @rule(window=windows, on=st.booleans())
+    def minimize_or_activate(self, window: Window, on: bool) -> None:
+        if window.toplevel.alive:
+            shell = self.world.core.shell
+            (shell.set_minimized if on else shell.activate)(window.toplevel, self.world.now_ns)
+            self.world.settle()
+
+    @rule(number=st.integers(0, 1), mode=st.sampled_from(AcquireMode))
+    def switch_acquire_mode(self, number: int, mode: AcquireMode) -> None:
+        self.world.core.set_acquire_mode(self.world.core.outputs[number], mode, self.world.now_ns)
+        self.world.settle()
+
+    @rule(number=st.integers(0, 1))
+    def capture(self, number: int) -> None:
+        self.world.capture(self.world.core.outputs[number])
+
+    @rule(window=windows, x=st.integers(0, 639), y=st.integers(0, 239))
+    def point_with_a_cursor(self, window: Window, x: int, y: int) -> None:
+        if window.client.is_alive:
+            core, now_ns = self.world.core, self.world.now_ns
+            cursor = window.client.cursor()
+            core.seat.move_pointer(x=x, y=y, now_ns=now_ns)
+            core.seat.set_cursor(window.client.peer, cursor.surface, hotspot=(2, 2), now_ns=now_ns)
+            self._present(cursor, 1)
+
+    @rule(ms=st.integers(1, 60))
+    def wait(self, ms: int) -> None:
+        self.world.run_ms(ms)
+
+    # -- the end ----------------------------------------------------------------------------------
+
+    def teardown(self) -> None:
+        try:
+            self.check_that_nothing_is_lost()
+        finally:
+            self.world.drop()
+
+    def check_that_nothing_is_lost(self) -> None:
+        """When all windows are gone and all flips have landed, every image is free."""
+        while self.unfinished:
+            self.submit_late(1)
+        self.world.run_ms(200)
+        for client in self.world.clients:
+            for picture in (*client.windows, *client.pictures):
+                if client.is_alive and picture.surface.alive:
+                    picture.destroy()
+        self.world.settle()
+        self.world.run_ms(200)
+        for image in self.world.images:
+            if image.client.is_alive and image.was_used:
+                assert image.is_free, f"{image.name} never came back"
+        self.world.close()
+
+
+class AnyHonestSessionOnTime(AnyHonestSession):
+    policy = Policy()
+
+    @invariant()
+    def no_frame_is_late_by_our_fault(self) -> None:
+        for frame in self.world.frames():
+            assert frame.missed_by_us == 0, frame
+
+
+class AnyHonestSessionOnAClassicDesktop(AnyHonestSession):
+    """Fences are forwarded, implicit ones too."""
+
+    policy = Policy(
+        acquire=AcquireMode.FENCE_FORWARD, implicit=ImplicitMode.FORWARD,
+        composition_fixed_ns=2 * MS, first_margin_ns=6 * MS,
+    )  # fmt: skip
+
+
+TestAnyHonestSession = AnyHonestSession.TestCase
+TestAnyHonestSessionOnTime = AnyHonestSessionOnTime.TestCase
+TestAnyHonestSessionOnAClassicDesktop = AnyHonestSessionOnAClassicDesktop.TestCase
