@@ -59,11 +59,12 @@ class GemObject:
 
     def export(self, descriptors: Descriptors) -> Fd:
         """A descriptor of the dma-buf, to be given away."""
-        fd = os.dup(self._fd)
-        if self._dmabuf is None:
-            self._dmabuf = dmabuf = DmaBuf(self)
-            descriptors.publish_file(fd, dmabuf)
-        return Fd(fd)
+        if self._dmabuf is not None:
+            return Fd(os.dup(self._fd))
+        dmabuf = DmaBuf(self)
+        fd = descriptors.publish_file(os.dup(self._fd), dmabuf)
+        self._dmabuf = dmabuf
+        return fd
 
     @property
     def dmabuf(self) -> DmaBuf | None:

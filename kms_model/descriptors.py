@@ -110,15 +110,15 @@ class Descriptors:
         thing = self._things.get((stat.st_dev, stat.st_ino))
         return thing if isinstance(thing, kind) else None
 
-    def publish_file(self, fd: int, thing: object, dropped: Callable[[], None] | None = None) -> None:
-        """Know the memfd `fd` as `thing`, until its last descriptor and mapping is gone: then `dropped`."""
-        self._open()
-        path = f"/proc/self/fd/{fd}".encode()
-        watch: int = _libc.inotify_add_watch(self._inotify, path, _IN_DELETE_SELF)
-        if watch < 0:
-            raise OSError(ctypes.get_errno(), "inotify_add_watch")
-        inode = self._enter(fd, thing, dropped)
-        self._by_watch[watch] = inode
+    def publish_file(self, fd: int, thing: object, dropped: Callable[[], None] | None = None) -> Fd:
+        """Know the memfd `fd`, which is given away, as `thing`. Its last descriptor and mapping gone: `dropped`."""
+        try:
+            watch = self._watch(fd)
+        except OSError:
+            os.close(fd)
+            raise
+        self._by_watch[watch] = self._enter(fd, thing, dropped)
+        return Fd(fd)
 
     def publish_pipe(self, thing: object, dropped: Callable[[], None]) -> tuple[Fd, Signalbox]:
         """A pollable descriptor to give away, and the end that makes it readable."""
@@ -184,6 +184,13 @@ class Descriptors:
             self._news = select.epoll()
             self._news.register(self._inotify, select.EPOLLIN)
         return self._news
+
+    def _watch(self, fd: int) -> int:
+        self._open()
+        watch: int = _libc.inotify_add_watch(self._inotify, f"/proc/self/fd/{fd}".encode(), _IN_DELETE_SELF)
+        if watch < 0:
+            raise OSError(ctypes.get_errno(), "inotify_add_watch")
+        return watch
 
     def _enter(self, fd: int, thing: object, dropped: Callable[[], None] | None) -> Inode:
         stat = os.fstat(fd)

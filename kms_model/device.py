@@ -5,9 +5,9 @@ told when files come and go. It reaches handles and events through the `File` of
 """
 
 from collections.abc import Callable, Coroutine, Mapping
-from errno import EACCES, ENODEV, EOPNOTSUPP
+from errno import EACCES, EINVAL, EMFILE, ENFILE, ENODEV, ENOMEM, ENOSPC, EOPNOTSUPP
 from types import CoroutineType
-from typing import Any, Protocol, TypeVar
+from typing import Any, Final, Protocol, TypeVar
 
 from syncline.kms_model import client, gem, sw_sync, sync_file_ioctls, syncobj_ioctls
 from syncline.kms_model.file import File
@@ -26,6 +26,10 @@ R = TypeVar("R")
 
 Handler = Callable[[File, Any], Any]
 """One ioctl: gives the reply, or (for calls that may sleep) a coroutine of it. Raises DeviceError."""
+
+
+_SPENT: Final = {EMFILE, ENFILE, ENOMEM, ENOSPC}
+"""What the real kernel may run out of under the model is what the model runs out of."""
 
 
 class Subsystem(Protocol):
@@ -88,9 +92,13 @@ class Device:
         try:
             assert not file.closed, "an ioctl on a closed file"
             table = self._card_ioctls if file.node == "card" else self._render_ioctls
-            reply = table[type(request)](file, request)
+            reply = table.get(type(request), _refuse_unknown)(file, request)
         except DeviceError as error:
             pending = Pending.failed(error)
+        except OSError as error:
+            if error.errno not in _SPENT:
+                raise
+            pending = Pending.failed(DeviceError(error.errno, f"the machine's own process: {error.strerror}"))
         else:
             pending = self._start(file, reply) if type(reply) is CoroutineType else Pending.succeeded(reply)
         kernel.settle()
@@ -181,6 +189,10 @@ class Device:
 
 def _refuse_render(_file: File, _request: object) -> None:
     raise DeviceError(EACCES, "not on a render node")
+
+
+def _refuse_unknown(_file: File, _request: object) -> None:
+    raise DeviceError(EINVAL, "another driver's ioctl")
 
 
 def _refuse_unsupported(_file: File, _request: object) -> None:

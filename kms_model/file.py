@@ -5,6 +5,7 @@ from errno import ENOMEM
 from heapq import heappop, heappush
 from typing import Any, Final, Generic, TypeVar
 
+from syncline.kms_model.budget import Budget
 from syncline.kms_model.buffer import GemObject
 from syncline.kms_model.kernel import Kernel
 from syncline.kms_model.profiles import Profile
@@ -72,6 +73,7 @@ class File:
         self.client_caps: dict[int, int] = {}
         self.is_master = False
         self.was_master = False
+        self.budget = Budget()
         self.closed = False
         self.label = ""
         """Who opened it, for traces."""

@@ -35,7 +35,7 @@ _SYNC_FLAGS: Final = int(_RW | DmaBufSyncFlag.END)
 
 
 def create_dumb(file: File, request: CreateDumb) -> CreateDumbReply:
-    """EINVAL: a zero or absurd size. ENOMEM: over MAX_BUFFER."""
+    """EINVAL: a zero or absurd size. ENOMEM: over MAX_BUFFER. ENOMEM, EMFILE: over the file's budget."""
     width, height, bpp = request.width, request.height, request.bpp
     if width <= 0 or height <= 0 or not 0 < bpp <= 128:
         raise DeviceError(EINVAL, "empty")
@@ -54,6 +54,7 @@ def gem_close(file: File, request: GemClose) -> None:
     if gem is None:
         raise DeviceError(EINVAL, "no such buffer")
     del file.gem_handles[gem]
+    file.budget.refund(gem.size)
 
 
 def prime_handle_to_fd(file: File, request: PrimeHandleToFd) -> FdReply:
@@ -75,9 +76,10 @@ def prime_fd_to_handle(file: File, request: PrimeFdToHandle) -> HandleReply:
 
 
 def _handle_of(file: File, gem: GemObject) -> int:
-    """The handle the file has for the buffer, or a new one."""
+    """The handle the file has for the buffer, or a new one, which the file pays for."""
     handle = file.gem_handles.get(gem)
     if handle is None:
+        file.budget.charge(gem.size)
         handle = file.gem_handles[gem] = file.gems.add(gem)
     return handle
 
@@ -87,7 +89,7 @@ def export_sync_file(file: File, request: DmaBufExportSyncFile) -> FdReply:
     dmabuf = _dmabuf(file, request.fd)
     write = _wants_write(request.flags)
     fence = dmabuf.resv.singleton(file.kernel, usage_for(write=write))
-    return FdReply(publish_fence(file.kernel.descriptors, fence or GLOBAL_STUB))
+    return FdReply(publish_fence(file.kernel.descriptors, fence or GLOBAL_STUB, file.budget))
 
 
 def import_sync_file(file: File, request: DmaBufImportSyncFile) -> None:

@@ -17,7 +17,6 @@ from syncline.kms_model.sync_file import fence_of, publish_fence
 from syncline.kms_model.trace import FenceSignalled
 from syncline.kms_model.uapi import (
     DeviceError,
-    Fd,
     FdReply,
     Request,
     SwSyncCreateFence,
@@ -102,13 +101,12 @@ def create_timeline(file: File, _request: SwSyncCreateTimeline) -> FdReply:
     kernel = file.kernel
     timeline = SwSyncTimeline(kernel, file.label or "sw_sync")
     fd = os.memfd_create("sw_sync", os.MFD_CLOEXEC)
-    kernel.descriptors.publish_file(fd, timeline, timeline.close)
-    return FdReply(Fd(fd))
+    return FdReply(kernel.descriptors.publish_file(fd, timeline, timeline.close))
 
 
 def create_fence(file: File, request: SwSyncCreateFence) -> FdReply:
     fence = _timeline(file, request.timeline).fence(request.value)
-    return FdReply(publish_fence(file.kernel.descriptors, fence))
+    return FdReply(publish_fence(file.kernel.descriptors, fence, file.budget))
 
 
 def increase(file: File, request: SwSyncInc) -> None:

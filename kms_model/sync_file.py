@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from syncline.kms_model.budget import Budget
 from syncline.kms_model.descriptors import Descriptors, Signalbox
 from syncline.kms_model.fence import Fence
 from syncline.kms_model.uapi import Fd
@@ -12,18 +13,27 @@ NAME_SIZE: Final = 32
 class SyncFile:
     """What is behind the descriptor: one fence, for good. `user_name` is set for merged ones."""
 
-    __slots__ = ("_box", "_was_polled", "fence", "user_name")
+    __slots__ = ("_box", "_budget", "_was_polled", "fence", "user_name")
 
     def __init__(self, fence: Fence, user_name: str = "") -> None:
         self.fence = fence
         self.user_name = user_name
         self._box: Signalbox | None = None
+        self._budget: Budget | None = None
         self._was_polled = False
 
-    def publish(self, descriptors: Descriptors) -> Fd:
-        """Its descriptor, to be given away. Once."""
+    def publish(self, descriptors: Descriptors, budget: Budget | None = None) -> Fd:
+        """Its descriptor, to be given away. Once. EMFILE: the budget is spent."""
         assert self._box is None, "one descriptor per sync_file; others are dups of it"
-        fd, self._box = descriptors.publish_pipe(self, self._dropped)
+        if budget is not None:
+            budget.charge()
+        try:
+            fd, self._box = descriptors.publish_pipe(self, self._dropped)
+        except OSError:
+            if budget is not None:
+                budget.refund()
+            raise
+        self._budget = budget
         if self.fence.signalled or not self.fence.add_callback(self._signalled):
             self._box.signal()
         return fd
@@ -45,12 +55,14 @@ class SyncFile:
 
     def _dropped(self) -> None:
         self._box = None
+        if self._budget is not None:
+            self._budget.refund()
         self.fence.remove_callback(self._signalled)
 
 
-def publish_fence(descriptors: Descriptors, fence: Fence) -> Fd:
-    """A new sync_file descriptor for `fence` (sync_file_create and fd_install)."""
-    return SyncFile(fence).publish(descriptors)
+def publish_fence(descriptors: Descriptors, fence: Fence, budget: Budget | None = None) -> Fd:
+    """A new sync_file descriptor for `fence` (sync_file_create and fd_install), charged to `budget`."""
+    return SyncFile(fence).publish(descriptors, budget)
 
 
 def fence_of(descriptors: Descriptors, fd: int) -> Fence | None:

@@ -42,7 +42,7 @@ def merge_files(file: File, request: SyncFileMerge) -> FdReply:
         raise DeviceError(ENOENT, "fd2 is not a sync_file")
     name = request.name.encode()[: NAME_SIZE - 1].decode(errors="replace")
     both = merge(file.kernel, (first.fence, second))
-    return FdReply(SyncFile(both, name).publish(file.kernel.descriptors))
+    return FdReply(SyncFile(both, name).publish(file.kernel.descriptors, file.budget))
 
 
 def info(file: File, request: SyncFileInfo) -> SyncFileInfoReply:

@@ -5,6 +5,7 @@ import select
 from errno import EBADF, EINVAL
 from typing import Final
 
+from syncline.kms_model.budget import Budget
 from syncline.kms_model.descriptors import is_eventfd, is_open
 from syncline.kms_model.fence import Fence
 from syncline.kms_model.file import File
@@ -16,7 +17,7 @@ _AVAILABLE: Final = int(WaitFlag.AVAILABLE)
 
 
 def eventfd(file: File, request: SyncobjEventfd) -> None:
-    """EINVAL: flags, pad, or not an eventfd. ENOENT: handle. EBADF: not a descriptor."""
+    """EINVAL: flags, pad, or not an eventfd. ENOENT: handle. EBADF: not a descriptor. EMFILE: over the budget."""
     if request.flags & ~_AVAILABLE or request.pad:
         raise DeviceError(EINVAL, "unknown flag, or pad")
     syncobj = find_syncobj(file, request.handle)
@@ -24,18 +25,21 @@ def eventfd(file: File, request: SyncobjEventfd) -> None:
         raise DeviceError(EBADF, "not a descriptor")
     if not is_eventfd(request.fd):
         raise DeviceError(EINVAL, "not an eventfd")
-    syncobj.watch(EventfdEntry(os.dup(request.fd), request.point, available=bool(request.flags & _AVAILABLE)))
+    syncobj.watch(EventfdEntry(file.budget, request))
 
 
 class EventfdEntry:
     """A registration: fires once, and goes with its syncobj if that goes first."""
 
-    __slots__ = ("_available", "_fd", "_point")
+    __slots__ = ("_available", "_budget", "_fd", "_point")
 
-    def __init__(self, fd: int, point: int, *, available: bool) -> None:
-        self._fd = fd
-        self._point = point
-        self._available = available
+    def __init__(self, budget: Budget, request: SyncobjEventfd) -> None:
+        self._fd = -1
+        budget.charge()
+        self._budget = budget
+        self._fd = os.dup(request.fd)
+        self._point = request.point
+        self._available = bool(request.flags & _AVAILABLE)
 
     def changed(self, source: Source) -> bool:
         fence = source.find(self._point)
@@ -46,14 +50,18 @@ class EventfdEntry:
         return True
 
     def _fire(self, _fence: Fence) -> None:
-        fd, self._fd = self._fd, -1
         # A write to a full eventfd would block; eventfd_signal does not, and the counter stays full.
         poller = select.poll()
-        poller.register(fd, select.POLLOUT)
+        poller.register(self._fd, select.POLLOUT)
         if poller.poll(0):
-            os.eventfd_write(fd, 1)
-        os.close(fd)
+            os.eventfd_write(self._fd, 1)
+        self._close()
 
-    def __del__(self) -> None:
+    def _close(self) -> None:
         if self._fd >= 0:
             os.close(self._fd)
+            self._fd = -1
+            self._budget.refund()
+
+    def __del__(self) -> None:
+        self._close()

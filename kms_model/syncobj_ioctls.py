@@ -23,7 +23,6 @@ from syncline.kms_model.trace import Warn
 from syncline.kms_model.uapi import (
     CreateFlag,
     DeviceError,
-    Fd,
     FdReply,
     HandleFlag,
     HandleReply,
@@ -74,7 +73,7 @@ def handle_to_fd(file: File, request: SyncobjHandleToFd) -> FdReply:
     point = _checked_point(file, request.flags, request.pad, request.point)
     if request.flags & _SYNC_FILE:
         fence = find_fence(file, request.handle, point)
-        return FdReply(publish_fence(file.kernel.descriptors, fence))
+        return FdReply(publish_fence(file.kernel.descriptors, fence, file.budget))
     syncobj = file.syncobjs.get(request.handle)
     if syncobj is None:
         raise DeviceError(EINVAL, "no such syncobj")
@@ -83,8 +82,7 @@ def handle_to_fd(file: File, request: SyncobjHandleToFd) -> FdReply:
             raise DeviceError(EINVAL, "only a user fence can be read only")
         syncobj = UserSyncobj(syncobj.slot, writable=False)
     fd = os.memfd_create("syncobj", os.MFD_CLOEXEC)
-    file.kernel.descriptors.publish_file(fd, syncobj)
-    return FdReply(Fd(fd))
+    return FdReply(file.kernel.descriptors.publish_file(fd, syncobj))
 
 
 def fd_to_handle(file: File, request: SyncobjFdToHandle) -> HandleReply:

@@ -84,14 +84,14 @@ class Gpu:
         for gem, write in _buffers(checked):
             usage = usage_for(write=write) if request.implicit else Usage.KERNEL
             job.depend_on(gem.resv.pending(usage))
-        out_fence = self._out_fence(job) if request.out_fence else Fd(-1)
+        out_fence = self._out_fence(file, job) if request.out_fence else Fd(-1)
         _publish(self._kernel, job, checked, implicit=request.implicit)
         self.scheduler.push(entity, job)
         return SubmitReply(job.finished.seqno, out_fence)
 
-    def _out_fence(self, job: Job) -> Fd:
+    def _out_fence(self, file: File, job: Job) -> Fd:
         try:
-            return publish_fence(self._kernel.descriptors, job.finished)
+            return publish_fence(self._kernel.descriptors, job.finished, file.budget)
         except OSError as error:  # -EMFILE, before anything has changed
             raise DeviceError(error.errno or EINVAL, "no descriptor for the out-fence") from error
 

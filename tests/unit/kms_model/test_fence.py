@@ -77,6 +77,16 @@ def test_blocking_waiters_wake_before_callbacks_and_the_newest_first() -> None:
     assert order == ["new waiter", "old waiter", "callback"]
 
 
+def test_a_waiter_that_gave_up_is_not_woken() -> None:
+    fence, order = make(), []
+    fence.add_waiter(lambda: order.append("patient"))
+    impatient = lambda: order.append("impatient")  # noqa: E731 - the same object is taken off again
+    fence.add_waiter(impatient)
+    fence.remove_waiter(impatient)
+    fence.signal(NOW_NS)
+    assert order == ["patient"]
+
+
 def test_a_late_callback_is_refused_and_not_called() -> None:
     fence, spy = make(), Spy()
     fence.signal(NOW_NS)

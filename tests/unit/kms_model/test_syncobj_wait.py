@@ -209,6 +209,7 @@ def test_an_interrupted_wait_leaves_nothing_behind(rig: Any) -> None:
         SyncobjTimelineWait((handle,), (9,), FOREVER, FOR_SUBMIT),
     ):
         rig.start(request).interrupt()
+    assert not rig.file.syncobjs.get(handle)._watchers
     rig.signal(handle, 9)
     rig.inc(timeline)
     assert rig.device.next_deadline_ns() is None
