@@ -3,7 +3,7 @@
 import os
 import sys
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, NamedTuple
 
 from cyclopts import App, CycloptsError
 
@@ -12,12 +12,36 @@ from syncline.lab.exit import FAIL, USAGE, Usage
 INTERRUPTED: Final = 130
 """What a shell reports for a process that SIGINT ended."""
 
-# A verb's module is imported when the verb is used, so that `--help` stays quick.
+
+class Verb(NamedTuple):
+    """`where` is imported when the verb is used, so that `--help` stays quick."""
+
+    where: str
+    what: str
+    example: str
+
+
 VERBS: Final = {
-    "demo": ("lab.demo.verb:demo", "Start everything, watch who waits for whom, end with one table."),
-    "bench": ("lab.bench.verb:bench", "Measure what things cost."),
-    "replay": ("lab.replay.verb:replay", "Run recorded ioctl scenarios and compare with real kernels."),
-    "screenshot": ("lab.screenshot:screenshot", "Photograph a running compositor into a PNG file."),
+    "demo": Verb(
+        "lab.demo.verb:demo",
+        "Start everything, watch who waits for whom, end with one table.",
+        "syncline demo --seconds 4 --output out",
+    ),
+    "bench uapi": Verb(
+        "lab.bench.verb:uapi",
+        "Calls through the device's door, signal to wake across processes, and long timelines.",
+        "syncline bench uapi --json",
+    ),
+    "replay": Verb(
+        "lab.replay.verb:replay",
+        "Run recorded ioctl scenarios and compare with real kernels.",
+        'syncline replay scenarios.json --expect linux-7.2.json --only "kms-*"',
+    ),
+    "screenshot": Verb(
+        "lab.screenshot:screenshot",
+        "Photograph a running compositor into a PNG file.",
+        "syncline screenshot now.png --socket wayland-1",
+    ),
 }
 PARTS: Final = {
     "device": ("lab.parts:device", "Serve a device node: the kernel, in a process of its own."),
@@ -34,8 +58,13 @@ app = App(
     exit_on_error=False,
     print_error=False,
 )
-for name, (where, what) in VERBS.items():
-    app.command(f"syncline.{where}", name=name, help=what)
+bench = App(name="bench", help="Measure what things cost, next to the same with nothing of ours in between.")
+app.command(bench)
+for words, verb in VERBS.items():
+    *group, name = words.split()
+    (bench if group else app).command(
+        f"syncline.{verb.where}", name=name, help=verb.what, help_epilogue=f"Example: {verb.example}"
+    )
 for name, (where, what) in PARTS.items():  # these parse their own words, --help among them
     app.command(f"syncline.{where}", name=name, help=what, help_flags=(), version_flags=())
 

@@ -114,10 +114,7 @@ def screenshot(
         str, Parameter(help="Name or path of the Wayland socket; $WAYLAND_DISPLAY if not given.")
     ] = "",
 ) -> int:
-    """Photograph the first output of a running compositor.
-
-    Example: `syncline screenshot now.png --socket wayland-1`
-    """
+    """Photograph the first output of a running compositor."""
     path = _socket_path(socket)
 
     async def main(loop: RealLoop) -> Pixels:

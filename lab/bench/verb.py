@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Annotated
 
 import msgspec
-from cyclopts import App, Parameter
+from cyclopts import Parameter
 from rich.console import Console
 from rich.table import Table
 
@@ -20,8 +20,6 @@ from syncline.lab.bench.uapi import (
 )
 from syncline.lab.exit import PASS
 
-bench = App(name="bench", help="What things cost, next to the same with nothing of ours in between.")
-
 
 class UapiReport(msgspec.Struct, frozen=True):
     """All medians, in ns."""
@@ -31,17 +29,13 @@ class UapiReport(msgspec.Struct, frozen=True):
     points: Sequence[PointCost]
 
 
-@bench.command
 def uapi(
     *,
     json: Annotated[
         bool, Parameter(help="The numbers as JSON on standard output, nothing else.", negative="")
     ] = False,
 ) -> int:
-    """Calls through the device's door, signal to wake across processes, and long timelines.
-
-    Example: `syncline bench uapi`
-    """
+    """Calls through the device's door, signal to wake across processes, and long timelines."""
     with Node.running() as node:
         report = UapiReport(call_costs(node), wake_costs(node), point_costs())
     if json:

@@ -10,13 +10,14 @@ from cyclopts import Parameter
 from syncline.lab.demo.cast import Role, cast
 from syncline.lab.demo.ledger import Ledger
 from syncline.lab.demo.record import Record
+from syncline.lab.manners import shown_default
 from syncline.lab.screenshot import Pixels
 
 PHOTOGRAPHS: Final = 8
 """Spread evenly over the run. One would do for a picture; a torn image is there only part of the time."""
 
 
-@Parameter(name="*", negative="")
+@Parameter(name="*", negative="", show_default=shown_default)
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Options:
     """The command line of the demo."""

@@ -9,7 +9,7 @@ from rich.table import Table
 from syncline.lab.demo.ledger import NS_PER_MS, Ledger
 from syncline.lab.demo.verdict import Report, Row, sentence
 
-WAITS_SHOWN: Final = 8
+WAITS_SHOWN: Final = 6
 WIDE: Final = 120
 """Columns from which a sentence fits beside its numbers; below, the sentences follow the table."""
 
@@ -20,9 +20,12 @@ def live_table(ledger: Ledger, *, now_ns: int) -> Table:
     for heading in ("who", "waits for", "because of"):
         table.add_column(heading, min_width=14)
     table.add_column("for ms", justify="right", min_width=7)
-    for waiting in ledger.waiting[:WAITS_SHOWN]:
-        waited_ms = max(0, now_ns - waiting.since_ns) / NS_PER_MS
-        table.add_row(waiting.who, waiting.whom, waiting.why, f"{waited_ms:.1f}")
+    waiting = ledger.waiting[:WAITS_SHOWN]
+    for wait in waiting:
+        waited_ms = max(0, now_ns - wait.since_ns) / NS_PER_MS
+        table.add_row(wait.who, wait.whom, wait.why, f"{waited_ms:.1f}")
+    for _ in range(WAITS_SHOWN - len(waiting)):  # a table that keeps its height does not jump
+        table.add_row()
     frames = ", ".join(f"{account.client} {account.presented}" for account in ledger.accounts.values())
     table.caption = f"frames: {frames}" if frames else "no frame yet"
     return table

@@ -24,10 +24,7 @@ DEFAULTS: Final = Options()
 
 
 def demo(options: Options = DEFAULTS) -> int:
-    """Start device, compositor and clients; see who waits for whom; end with one table.
-
-    Example: `syncline demo --seconds 4 --output out`
-    """
+    """Start device, compositor and clients; see who waits for whom; end with one table."""
     if options.seconds <= 0:
         raise Usage(f"--seconds {options.seconds:g}: a demo needs some time, try 4")
     _prepare(options.output)

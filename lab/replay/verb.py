@@ -4,6 +4,7 @@ import sys
 import traceback
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Annotated, Final
@@ -12,6 +13,7 @@ import msgspec
 from cyclopts import Parameter
 
 from syncline.lab.exit import ALL_SKIPPED, FAIL, PASS, Usage
+from syncline.lab.manners import shown_default
 from syncline.lab.replay.compare import STATUS, Difference, differences
 from syncline.lab.replay.machine import KERNELS, KernelName
 from syncline.lab.replay.result import Results, Run
@@ -39,38 +41,49 @@ class Verdict(msgspec.Struct):
         return "unrecorded" if self.differences is None else "agree"
 
 
+@Parameter(name="*", negative="", show_default=shown_default)
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Options:
+    """The command line of a replay."""
+
+    expect: Path | None = None
+    """Recorded results to compare with."""
+
+    profile: KernelName | None = None
+    """The kernel to be; that of --expect if not given, else linux-7.2."""
+
+    device: str = ""
+    """Only the runs on this device."""
+
+    only: str = "*"
+    """Only these scenarios: ids separated by commas; * matches anything."""
+
+    json: bool = False
+    """A results file on standard output, nothing else."""
+
+
+DEFAULTS: Final = Options()
+
+
 def replay(
     scenarios: Annotated[list[Path], Parameter(help="Scenario files.", negative="")],
     /,
     *,
-    expect: Annotated[Path | None, Parameter(help="Recorded results to compare with.")] = None,
-    profile: Annotated[
-        KernelName | None, Parameter(help="The kernel to be; that of --expect if not given.")
-    ] = None,
-    device: Annotated[str | None, Parameter(help="Only runs on this device.")] = None,
-    only: Annotated[
-        str | None, Parameter(help="Scenario ids, separated by commas; * matches anything.")
-    ] = None,
-    json: Annotated[
-        bool, Parameter(help="A results file on standard output, nothing else.", negative="")
-    ] = False,
+    options: Options = DEFAULTS,
 ) -> int:
-    """Run recorded ioctl scenarios on the model and compare with what a real kernel did.
-
-    Example: `syncline replay scenarios.json --expect linux-7.2.json --only "kms-*"`
-    """
-    expected = read_results(expect) if expect else None
+    """Run recorded ioctl scenarios on the model and compare with what a real kernel did."""
+    expected = read_results(options.expect) if options.expect else None
     recorded = expected.results if expected else {}
-    kernel = profile or _kernel_of(expected)
+    kernel = options.profile or _kernel_of(expected)
     verdicts: dict[str, Verdict] = {}
-    for name, scenario, on_device in _chosen(scenarios, device=device, only=only):
-        verdicts[name] = _verdict(scenario, on_device, kernel, recorded.get(name))
-        if not json:
+    for name, scenario, device in _chosen(scenarios, options):
+        verdicts[name] = _verdict(scenario, device, kernel, recorded.get(name))
+        if not options.json:
             _tell(name, scenario, verdicts[name])
     if not verdicts:
         raise Usage("no scenario was chosen: look at --only and --device, and at the ids in the file")
     counts = Counter(verdict.word for verdict in verdicts.values())
-    if json:
+    if options.json:
         _write_json(kernel, verdicts)
     else:
         print(_sentence(kernel, counts, is_comparing=expected is not None))
@@ -85,15 +98,13 @@ def _kernel_of(expected: Results | None) -> KernelName:
     return next(found, DEFAULT_KERNEL)
 
 
-def _chosen(
-    paths: Iterable[Path], *, device: str | None, only: str | None
-) -> Iterator[tuple[str, Scenario, str]]:
-    patterns = only.split(",") if only else ["*"]
+def _chosen(paths: Iterable[Path], options: Options) -> Iterator[tuple[str, Scenario, str]]:
+    patterns = options.only.split(",")
     for scenario in (scenario for path in paths for scenario in read_scenarios(path)):
         if any(fnmatchcase(scenario.id, pattern) for pattern in patterns):
-            for on_device in scenario.devices:
-                if device in {None, on_device}:
-                    yield f"{scenario.id}@{on_device}", scenario, on_device
+            for device in scenario.devices:
+                if options.device in {"", device}:
+                    yield f"{scenario.id}@{device}", scenario, device
 
 
 def _verdict(scenario: Scenario, device: str, kernel: KernelName, recorded: Run | None) -> Verdict:

@@ -13,7 +13,10 @@ ROOT = Path(__file__).parents[3]
 TOOL = [sys.executable, "-m", "syncline"]
 
 
-@pytest.mark.parametrize("where", [where for where, _ in (VERBS | PARTS).values()])
+WHERE = [verb.where for verb in VERBS.values()] + [where for where, _ in PARTS.values()]
+
+
+@pytest.mark.parametrize("where", WHERE)
 def test_every_verb_leads_to_a_function(where: str) -> None:
     module, _, function = where.partition(":")
 
@@ -24,8 +27,15 @@ def test_help_names_every_verb_and_the_exit_codes(capsys: pytest.CaptureFixture[
     assert main(["--help"]) == 0
 
     told = capsys.readouterr().out
-    assert all(verb in told for verb in VERBS | PARTS)
+    assert all(verb in told for words in (*VERBS, *PARTS) for verb in words.split()[:1])
     assert "77" in told
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_every_verbs_help_has_an_example(verb: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([*verb.split(), "--help"]) == 0
+
+    assert f"Example: syncline {verb}" in capsys.readouterr().out
 
 
 def test_help_imports_no_part_of_the_machine() -> None:
