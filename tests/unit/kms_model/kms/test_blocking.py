@@ -2,16 +2,20 @@
 
 import pytest
 
+from syncline.kms_model.profiles import profile
 from syncline.kms_model.task import ERESTARTSYS
 from syncline.kms_model.trace import Warn
 from syncline.kms_model.uapi import (
     AtomicFlag as Flag,
     CrtcGetSequence,
     DeviceError,
+    ModeCreateBlob,
     ModeGetConnector,
     ModeGetPlane,
     ModeObjGetProperties,
     ModePageFlip,
+    WaitVblank,
+    encode_mode,
 )
 
 ASK = Flag.NONBLOCK | Flag.PAGE_FLIP_EVENT
@@ -223,3 +227,40 @@ def test_commits_that_name_their_objects_crosswise_both_get_through(client, worl
         world.run_until_done(call)
 
     assert (client.shown("crtc0"), client.shown("crtc1")) == ((fb,), (fb,))
+
+
+def test_a_commit_that_backs_off_after_it_reserved_its_event_reserves_it_once(client, world):
+    client.light_up(0, 1)
+    crtc = client.ids["crtc1"]
+    for _ in range(127):
+        client.call(WaitVblank(crtc, client.call(CrtcGetSequence(crtc)).sequence, event=True))
+    small = client.call(ModeCreateBlob(encode_mode(client.modes[1]))).blob_id
+    timeline = client.timeline()
+    holder = client.start_commit(
+        0, ("primary0", "FB_ID", client.framebuffer()), ("primary0", "IN_FENCE_FD", client.fence(timeline))
+    )
+    reader = client.start(ModeObjGetProperties(crtc))
+    modeset = client.start_commit(
+        Flag.ALLOW_MODESET | Flag.PAGE_FLIP_EVENT, ("crtc1", "MODE_ID", small), user_data=1
+    )
+    assert not modeset.done
+
+    client.signal(timeline)
+    for call in (holder, reader, modeset):
+        world.run_until_done(call)
+
+    assert len(client.events()) == 128
+
+
+def test_the_cleanup_of_the_one_before_the_last_is_waited_for_and_no_longer(make_lone_client):
+    client = make_lone_client(profile("virtio_gpu"))
+    world = client.world
+    fb = client.framebuffer()
+    client.commit(ASK | Flag.ALLOW_MODESET, *client.output(0, fb))
+    client.commit(ASK, ("primary0", "FB_ID", fb))
+    start_ns = world.now_ns
+
+    client.commit(0, ("primary0", "FB_ID", fb))
+
+    assert not any(isinstance(each, Warn) for each in world.trace)
+    assert world.now_ns - start_ns < 50_000_000

@@ -129,6 +129,26 @@ def test_removing_an_idle_framebuffer_does_not_sleep_behind_anybody(client, worl
     client.call(ModeRmFb(idle))
 
 
+def test_removing_takes_every_lock_and_sleeps_behind_a_commit_on_another_screen(client, world):
+    client.light_up(0, 1)
+    other = client.framebuffer()
+    client.commit(0, ("primary1", "FB_ID", other))
+    timeline = client.timeline()
+    client.start_commit(
+        0,
+        ("primary0", "FB_ID", client.framebuffer()),
+        ("primary0", "IN_FENCE_FD", client.fence(timeline)),
+    )
+
+    removal = client.start(ModeRmFb(other))
+    world.run_ms(100)
+    assert client.shown("crtc1") == (other,)
+    client.signal(timeline)
+    world.run_until_done(removal)
+
+    assert client.shown("crtc1") == ()
+
+
 def test_a_removed_framebuffer_is_no_value_any_more(client, world):
     fb = client.light_up()
     gone = client.framebuffer()

@@ -307,6 +307,18 @@ def test_a_crtc_only_commit_waits_for_the_shown_buffer_where_the_driver_adds_all
     assert is_held(client, client.world) is held
 
 
+def test_a_modeset_waits_for_the_writers_of_every_plane_it_keeps(client, world):
+    painter = Painter(client)
+    client.commit(Flag.ALLOW_MODESET, *client.output(0, painter.fb))
+    client.commit(Flag.ALLOW_MODESET, ("crtc0", "ACTIVE", 0))
+    writer = painter.attach(DmaBufSyncFlag.WRITE)
+    client.commit(ASK | Flag.ALLOW_MODESET, ("crtc0", "ACTIVE", 1))
+
+    assert is_held(client, world)
+    client.signal(writer)
+    assert not is_held(client, world)
+
+
 def test_the_virtio_gpu_of_6_12_knows_no_implicit_fences(make_lone_client):
     client = make_lone_client(profile("virtio_gpu", "6.12"))
     client.light_up()
