@@ -33,7 +33,10 @@ class Role(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What one peer may make us hold. Crossing one is its error: no_memory on wl_display."""
+    """What one peer may make us hold. Crossing one is its error: no_memory on wl_display.
+
+    Bytes coming in are bounded by the wire's longest message, bytes going out by the transport.
+    """
 
     queued_fds: int = 128  # come before their message; honest senders are at most 28 ahead
     objects: int = 1 << 16  # alive at once

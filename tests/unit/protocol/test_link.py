@@ -133,6 +133,26 @@ async def test_a_server_that_goes_away_is_the_end_at_the_client(ends: Ends) -> N
     assert await run.farewell(1) == ["client: the peer hung up"]
 
 
+async def test_what_was_said_just_before_closing_is_still_sent(ends: Ends) -> None:
+    run = Run(ends())
+    await run.roundtrip()
+
+    run.server.objects[run.registry.id].send("global", 9, "wl_output", 4)
+    run.server_link.close()
+    await run.farewell(1)
+
+    assert run.registry.globals[9] == ("wl_output", 4)
+
+
+async def test_a_client_hangs_up_on_a_server_that_makes_no_sense(ends: Ends) -> None:
+    run = Run(ends())
+    await run.roundtrip()
+
+    run.server.send_raw(77, 0, b"")
+
+    assert (await run.farewell(2))[0] == "client: wl_display#1: error 0: invalid object 77"
+
+
 async def test_an_error_posted_between_messages_is_said_too(ends: Ends) -> None:
     run = Run(ends())
     await run.roundtrip()

@@ -168,10 +168,10 @@ async def test_a_peer_that_never_reads_is_hung_up_on(ends: Ends) -> None:
 
     ours.write([(bytes(4096), [])] * (PENDING_BYTES // 4096 * 3))
     assert ear.farewells == [], "never from inside write"
+    theirs.close()
     await ear.until(lambda: bool(ear.farewells))
 
     assert ear.farewells == ["the peer does not read"]
-    theirs.close()
 
 
 @both
@@ -183,9 +183,12 @@ async def test_descriptors_left_unread_are_bounded_and_closed(ends: Ends) -> Non
     stuffing = (bytes(4096), list[int]())
 
     ours.write([stuffing] * (PENDING_BYTES // 4096) + [(b"fd", [each]) for each in readers])
+    late = pipe_of(b"")
+    the_late_one = identity(late)
+    ours.write([(b"fd", [late])])
+    assert the_late_one not in open_fds()
     await ear.until(lambda: bool(ear.farewells))
     theirs.close()
-    await asyncio.sleep(0)
 
     assert not identities & open_fds()
 
