@@ -93,6 +93,8 @@ class Descriptors:
     """Who is who among the descriptors that come back."""
 
     def __init__(self) -> None:
+        self.hears_of_polls = False
+        """Whoever polls a sync_file says so (`SyncFile.polled`)."""
         self._things: dict[Inode, object] = {}
         self._dropped: dict[Inode, Callable[[], None]] = {}
         self._by_watch: dict[int, Inode] = {}

@@ -60,6 +60,9 @@ class Fence:
         """Hook, called once, for the first who waits. An instant: it is done already, and signals with it."""
         return None
 
+    def keep(self, *, wanted: bool) -> None:
+        """Hook for exporters that do not hold their fences: somebody waits for it, or nobody does any more."""
+
     def on_deadline(self, deadline_ns: int) -> None:
         """Hook: a hint when the result is wanted."""
 
@@ -122,8 +125,9 @@ class Fence:
         """Run `callback` at the signal, after those added before. False (-ENOENT): signalled, not called."""
         if not self.enable_signaling():
             return False
-        if self._callbacks is None:
+        if not self._callbacks:
             self._callbacks = {}
+            self.keep(wanted=True)
         assert callback not in self._callbacks, "one registration per callback"
         self._callbacks[callback] = None
         return True
@@ -133,20 +137,27 @@ class Fence:
         if not self._callbacks or callback not in self._callbacks:
             return False
         del self._callbacks[callback]
+        self._keep_if_wanted()
         return True
 
     def add_waiter(self, wake: Callable[[], None]) -> bool:
         """A blocking waiter goes to the head of the list. False: signalled already."""
         if self.signalled or not self.enable_signaling():
             return False
-        if self._waiters is None:
+        if not self._waiters:
             self._waiters = []
+            self.keep(wanted=True)
         self._waiters.append(wake)
         return True
 
     def remove_waiter(self, wake: Callable[[], None]) -> None:
         if self._waiters and wake in self._waiters:
             self._waiters.remove(wake)
+            self._keep_if_wanted()
+
+    def _keep_if_wanted(self) -> None:
+        if not self._callbacks and not self._waiters:
+            self.keep(wanted=False)
 
     def is_later(self, other: "Fence") -> bool:
         """Later than `other` in the one context that both are of (dma_fence_is_later)."""

@@ -46,6 +46,12 @@ class SwSyncFence(Fence):
     def poll_ns(self) -> int | None:
         return self._owner.kernel.now_ns if self._owner.counter >= self.due else None
 
+    def keep(self, *, wanted: bool) -> None:
+        if wanted:
+            self._owner.awaited.add(self)
+        else:
+            self._owner.awaited.discard(self)
+
     def on_deadline(self, deadline_ns: int) -> None:
         if self.deadline_ns is None or deadline_ns < self.deadline_ns:
             self.deadline_ns = deadline_ns
@@ -59,6 +65,7 @@ class SwSyncTimeline:
         self.name = name
         self.context = kernel.new_context()
         self.counter = 0
+        self.awaited: set[SwSyncFence] = set()
         self._ahead: WeakValueDictionary[int, SwSyncFence] = WeakValueDictionary()
 
     def fence(self, value: int) -> SwSyncFence:
@@ -70,7 +77,7 @@ class SwSyncTimeline:
         fence = self._ahead.get(due)
         if fence is None:
             fence = SwSyncFence(self, due)
-            if distance > 0:
+            if not fence.signalled:
                 self._ahead[due] = fence
         return fence
 
@@ -90,6 +97,7 @@ class SwSyncTimeline:
             return
         if errno:
             fence.set_error(errno)
+        self.awaited.discard(fence)
         now_ns = self.kernel.now_ns
         fence.signal(now_ns)
         self.kernel.report(

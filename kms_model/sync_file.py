@@ -34,20 +34,21 @@ class SyncFile:
                 budget.refund()
             raise
         self._budget = budget
-        if self.fence.signalled or not self.fence.add_callback(self._signalled):
-            self._box.signal()
+        if not descriptors.hears_of_polls:
+            self.polled()
         return fd
 
     def polled(self) -> None:
-        """Somebody polls for the first time: from here on the kernel wakes it, after those before it.
+        """poll(2) on it: the first one enables signalling, and sync_files wake in the order of their first polls.
 
-        The descriptor is a pipe, so the machine does not see poll(2). A caller who knows of it and cares for
-        the order of wake-ups says so; others are woken in the order in which the sync_files were made.
+        The descriptor is a pipe, so the machine sees no poll(2). Unless it is told of them
+        (`Descriptors.hears_of_polls`), a sync_file counts as polled from the start.
         """
-        if not self._was_polled:
-            self._was_polled = True
-            if self.fence.remove_callback(self._signalled):
-                self.fence.add_callback(self._signalled)
+        if self._was_polled:
+            return
+        self._was_polled = True
+        if self.fence.signalled or not self.fence.add_callback(self._signalled):
+            self._signalled(self.fence)
 
     def _signalled(self, _fence: Fence) -> None:
         if self._box is not None:

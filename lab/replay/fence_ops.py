@@ -38,7 +38,6 @@ class Poll(Op, frozen=True, kw_only=True, tag="poll"):
 
     async def run(self, process: Process) -> Out:
         fd = process.fd(self.fd)
-        process.polled(fd)
         await process.threads.until(lambda: bool(process.poll(fd, self.events)), timeout_ms=self.timeout_ms)
         return {"ready": process.poll(fd, self.events)}
 

@@ -58,6 +58,7 @@ class Machine:
         self._kernel_version = KERNELS[kernel_name]
         self.warnings: list[str] = []
         self.kernel = Kernel(now_ns=now_ns, trace=self._note)
+        self.kernel.descriptors.hears_of_polls = True
         self._devices: dict[str, Device] = {}
         self._open_files: list[OpenFile] = []
         self._anywhere: OpenFile | None = None
@@ -83,7 +84,7 @@ class Machine:
         return file.device.close(file.file, self.kernel.now_ns, interrupt=False)
 
     def polled(self, fd: int) -> None:
-        """poll(2) begins on `fd`: the order of first polls is that of the wake-ups."""
+        """Tell the kernel of a poll(2) that it cannot see: the order of first polls is that of the wake-ups."""
         sync_file = self.kernel.descriptors.find(fd, SyncFile)
         if sync_file is not None:
             sync_file.polled()

@@ -25,6 +25,7 @@ POLL_BITS: Final = {
 }
 EVENT_NAMES: Final = {uapi.FlipComplete: "FLIP_COMPLETE", uapi.VblankEvent: "VBLANK"}
 LAST_EVENT: Final = "last_event"
+NEVER_OPEN: Final = (1 << 31) - 1
 
 
 class Skip(Exception):
@@ -91,7 +92,9 @@ class Process:
         return [self.number(operand) for operand in operands]
 
     def fd(self, operand: int | str) -> uapi.Fd:
-        return uapi.Fd(self.number(operand))
+        """A descriptor of the scenario's, or a number that is none: ours are not the scenario's to name."""
+        number = self.number(operand)
+        return uapi.Fd(number if number < 0 or number in self._descriptors else NEVER_OPEN)
 
     def bind(self, name: str | None, value: int) -> None:
         if name is not None:
@@ -155,9 +158,11 @@ class Process:
         self.bind_fd(name, copy)
 
     async def close(self, fd: int) -> None:
-        """close(2); that of a device's last descriptor may sleep."""
+        """close(2); that of a device's last descriptor may sleep. Raises EBADF."""
+        if fd not in self._descriptors:
+            raise OSError(errno.EBADF, "not open")
         file = self._files.pop(fd, None)
-        self._descriptors.discard(fd)
+        self._descriptors.remove(fd)
         os.close(fd)
         if file is not None and file not in self._files.values():
             await self._sleeping(self._machine.release(file))
@@ -169,7 +174,7 @@ class Process:
 
     def caller(self, dev: int | str) -> Call:
         """What performs ioctls on this device's descriptor."""
-        fd = self.number(dev)
+        fd = self.fd(dev)
         file = self._files.get(fd)
 
         async def call(request: uapi.Request[R]) -> R:
@@ -226,6 +231,7 @@ class Process:
         """poll(2) without a timeout."""
         if self._is_dmabuf(fd):
             return [event for event in events if self._is_dmabuf_idle(fd, event)]
+        self.polled(fd)
         poller = select.poll()
         poller.register(fd, sum(POLL_BITS[event] for event in events))
         got = dict(poller.poll(0)).get(fd, 0)
@@ -248,7 +254,7 @@ class Process:
 
     def read_events(self, dev: int | str) -> list[dict[str, object]]:
         """One read(2) of a DRM descriptor. Raises EAGAIN when there is nothing."""
-        file = self._files.get(self.number(dev))
+        file = self._files.get(self.fd(dev))
         if file is None:
             raise Fault(f"{dev!r} is not a DRM device")
         events = file.read_events()

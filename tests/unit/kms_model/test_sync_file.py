@@ -1,6 +1,7 @@
 """sync_file: MERGE, FILE_INFO, SET_DEADLINE and poll (kernel.md 2.3)."""
 
 import os
+import select
 from errno import EBADF, EINVAL, ENOENT, ENOTTY
 from typing import Any
 
@@ -149,16 +150,38 @@ def test_a_deadline_reaches_every_member(rig: Any) -> None:
     assert rig.errno(SyncFileSetDeadline(a, 1, pad=1)) == EINVAL
 
 
+def poll_first(rig: Any, fd: Fd) -> None:
+    """What poll(2) does in the kernel, for a machine that is told of it."""
+    rig.kernel.descriptors.find(fd, SyncFile).polled()
+
+
 def test_sync_files_wake_in_the_order_of_their_first_poll(rig: Any) -> None:
-    timeline = rig.timeline()
+    rig.kernel.descriptors.hears_of_polls = True
+    timeline, ready = rig.timeline(), select.epoll()
     fence = rig.fence(timeline)
     one, two = merge(rig, fence, fence), merge(rig, fence, fence)
-    files = {name: rig.kernel.descriptors.find(fd, SyncFile) for name, fd in (("one", one), ("two", two))}
-    files["two"].polled()
-    files["one"].polled()
-    files["two"].polled()
-    inner = files["one"].fence
-    assert list(inner._callbacks)[-2:] == [files["two"]._signalled, files["one"]._signalled]
+    for fd in (two, one, two):
+        poll_first(rig, fd)
+    for fd in (one, two):
+        ready.register(fd, select.EPOLLIN | select.EPOLLET)
+    rig.inc(timeline)
+    assert [fd for fd, _ in ready.poll(0)] == [two, one]
+    ready.close()
+
+
+@pytest.mark.parametrize(("polled", "status"), [(True, ENOENT_STATUS), (False, 1)])
+def test_the_error_of_a_merged_file_is_its_own_only_if_somebody_waited(
+    rig: Any, polled: bool, status: int
+) -> None:
+    rig.kernel.descriptors.hears_of_polls = True
+    failing, done = rig.timeline(), rig.timeline()
+    both = merge(rig, rig.fence(failing), rig.fence(done))
+    if polled:
+        poll_first(rig, both)
+    rig.close_fd(failing)
+    rig.inc(done)
+    assert rig.call(SyncFileInfo(both)).status == status
+    assert rig.call(SyncFileInfo(both, 2)).status == ENOENT_STATUS
 
 
 def test_a_file_that_is_closed_before_its_signal_is_forgotten(rig: Any) -> None:

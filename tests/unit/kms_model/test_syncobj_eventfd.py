@@ -1,5 +1,6 @@
 """SYNCOBJ_EVENTFD: one increment per registration, and what becomes of the ones that never fire (kernel.md 2.7)."""
 
+import gc
 import os
 from pathlib import Path
 from typing import Any
@@ -86,6 +87,18 @@ def test_what_has_its_fence_survives_the_syncobj(rig: Any) -> None:
     rig.put(handle, rig.fence(timeline))
     rig.call(SyncobjEventfd(handle, 0, event))
     rig.call(SyncobjDestroy(handle))
+    rig.inc(timeline)
+    assert rig.count(event) == 1
+
+
+def test_what_waits_for_a_fence_keeps_it_alive_when_nobody_else_does(rig: Any) -> None:
+    handle, event, timeline = rig.create(), rig.eventfd(), rig.timeline()
+    fence = rig.fence(timeline)
+    rig.put(handle, fence, 1)
+    rig.call(SyncobjEventfd(handle, 1, event))
+    rig.call(SyncobjDestroy(handle))
+    rig.close_fd(fence)
+    gc.collect()
     rig.inc(timeline)
     assert rig.count(event) == 1
 

@@ -327,6 +327,9 @@ class Mapping:
     def load(self) -> int:
         return int(struct.unpack_from("<Q", self._memory, self._at)[0])
 
+    def deadline(self) -> int:
+        return int(struct.unpack_from("<q", self._memory, self._at + 16)[0])
+
     def store(self, value: int) -> None:
         struct.pack_into("<Q", self._memory, self._at, value)
 
@@ -338,6 +341,13 @@ def test_the_memory_shows_what_calls_signal(rig: Any) -> None:
     rig.signal(user, 6)
     assert mapping.load() == 6
     assert rig.query(rig_before) == 11
+
+
+def test_a_deadline_is_an_advisory_word_in_the_slot(rig: Any) -> None:
+    user = create(rig)
+    mapping = Mapping(rig, user)
+    rig.errno(SyncobjTimelineWait((user,), (1,), 0, WaitFlag.FOR_SUBMIT | WaitFlag.DEADLINE, 777))
+    assert mapping.deadline() == 777
 
 
 def test_a_store_is_seen_by_the_next_question(rig: Any) -> None:
