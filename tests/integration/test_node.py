@@ -54,6 +54,7 @@ from syncline.kms_model.uapi import (
     SyncobjQuery,
     SyncobjTimelineSignal,
     SyncobjTimelineWait,
+    SyncobjTransfer,
     WaitFlag,
     encode_mode,
 )
@@ -295,24 +296,36 @@ def test_a_list_as_large_as_a_packet_passes_and_a_larger_one_is_refused_here(fil
     assert file.call(submit).seqno == 2
 
 
-def test_waiting_leaves_the_loop_free_and_cancelling_it_interrupts_the_call(file: RemoteFile) -> None:
+def test_waiting_leaves_the_loop_free(file: RemoteFile) -> None:
     file.call(SyncobjCreate())
     forever = SyncobjTimelineWait((1,), (1,), FOREVER, WaitFlag.FOR_SUBMIT)
 
     async def life(loop: RealLoop) -> None:
         sleeper = asyncio.ensure_future(file.wait(forever))
-        abandoned = asyncio.ensure_future(file.wait(forever))
         with pytest.raises(DeviceError) as refusal:
             await file.wait(SyncobjTimelineWait((1,), (1,), loop.now_ns() + 5 * MS, WaitFlag.FOR_SUBMIT))
         assert refusal.value.errno == ETIME
-        abandoned.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await abandoned
         assert file.call(SyncobjQuery((1,))).points == (0,)
         file.call(SyncobjTimelineSignal((1,), (1,)))
         await sleeper
 
     run_real(life)
+
+
+def test_cancelling_a_wait_is_a_signal_for_the_call(file: RemoteFile) -> None:
+    source, target = (file.call(SyncobjCreate()).handle for _ in range(2))
+    transfer = SyncobjTransfer(source, 1, target, 1, WaitFlag.FOR_SUBMIT)
+
+    async def life(_: RealLoop) -> None:
+        abandoned = asyncio.ensure_future(file.wait(transfer))
+        await asyncio.sleep(0)
+        abandoned.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await abandoned
+
+    run_real(life)
+    file.call(SyncobjTimelineSignal((source,), (1,)))
+    assert file.call(SyncobjQuery((source, target))).points == (1, 0)
     assert file._asked == {}
     assert file._outcomes == {}
 
@@ -464,6 +477,7 @@ def test_a_flip_waits_for_a_fence_of_the_caller_and_its_event_makes_the_file_rea
 
 def test_an_event_that_a_call_met_on_its_way_keeps_the_file_readable(screen: Screen) -> None:
     file = screen.file
+    assert not select.select([file.fileno()], [], [], 0)[0]
     _, props = modeset(screen)
     flags = AtomicFlag.PAGE_FLIP_EVENT | AtomicFlag.ALLOW_MODESET | AtomicFlag.NONBLOCK
     reply = file.call(ModeAtomic(flags, (*props, *screen.props(screen.crtc, OUT_FENCE_PTR=1)), user_data=7))

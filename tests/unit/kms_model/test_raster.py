@@ -118,14 +118,16 @@ def blits(draw: st.DrawFn) -> Blit:
     width, height = size if transform % 2 == 0 else size[::-1]
     sx, sy = draw(st.integers(0, width * 256 - 1)), draw(st.integers(0, height * 256 - 1))
     src = (sx, sy, draw(st.integers(1, width * 256 - sx)), draw(st.integers(1, height * 256 - sy)))
-    dst = (draw(places), draw(places), draw(st.integers(1, 50)), draw(st.integers(1, 50)))
+    near = st.integers(-10, 20)
+    dst = (draw(near), draw(near), draw(st.integers(1, 50)), draw(st.integers(1, 50)))
     if draw(st.booleans()):
         src = (src[0], src[1], src[2] + 255 & ~255, src[3] + 255 & ~255)
         src = (min(src[0], width * 256 - src[2]), min(src[1], height * 256 - src[3]), src[2], src[3])
         dst = (dst[0], dst[1], src[2] >> 8, src[3] >> 8)
-    clip = tuple(draw(st.lists(rects, max_size=3)))
-    # Overlapping clips would blend twice here and once there: a region never overlaps itself.
-    clip = clip[:1] if draw(st.booleans()) else ((-100, -100, 200, 200),)
+    # Clips do not overlap: a region never does, and here a pixel would be blended once, there twice.
+    whole = (-100, -100, 200, 200)
+    clips: tuple[tuple[Rect, ...], ...] = ((whole,), ((0, 0, 24, 30), (24, 5, 10, 9)), (), (draw(rects),))
+    clip = draw(st.sampled_from(clips))
     return Blit(1, size, size[0] * 4, src, dst, clip, blend=draw(st.booleans()), transform=transform)
 
 
@@ -154,6 +156,17 @@ def test_any_list_painted_in_any_bands_gives_the_slow_painters_pixels(
     for order in orders:
         source = source_of(order) if isinstance(order, Blit) else noisy
         expected = slow_paint(expected, [order], source)
+    assert np.array_equal(painted, expected)
+
+
+@settings(deadline=None, max_examples=200)
+@given(blits(), st.integers(0, 1 << 30))
+def test_any_blit_samples_under_the_centre_of_each_pixel(blit: Blit, seed: int) -> None:
+    painted, source = noise(WIDTH, HEIGHT, seed), noise(blit.source_size[0], blit.source_size[1], seed + 1)
+    expected = slow_paint(painted, [blit], source)
+
+    raster.paint(painted, [blit], lambda _: source, top=0, bottom=HEIGHT)
+
     assert np.array_equal(painted, expected)
 
 

@@ -176,10 +176,12 @@ def test_implicit_sync_orders_a_reader_after_the_writer_and_the_next_writer_afte
     client.run(0.1)
 
     other.call(paint(screen, blit(shared), ms=1, implicit=True))
-    client.call(paint(window, Fill(WHOLE, 0), ms=1, implicit=True))
+    third = Client(client.device, client.device.open())
+    again = third.file.gems.add(client.gem(window))
+    third.call(paint(again, Fill(WHOLE, 0), ms=0, implicit=True))
     client.run(10)
 
-    assert other.gem(screen).memory[:4] == RED.to_bytes(4, "little")
+    assert other.gem(screen).memory[:] == RED.to_bytes(4, "little") * 64 * 64
     assert not any(client.gem(window).memory[:])
 
 
