@@ -64,7 +64,7 @@ class ExtImageCopyCaptureManagerV1(Resource):
         self._session = session
 
     def create_session(self, new: NewId, source: ExtImageCaptureSourceV1, options: int) -> None:
-        if options & ~ManagerEnums.Options.PAINT_CURSORS:
+        if options & ~int(ManagerEnums.Options.PAINT_CURSORS):
             raise self.error(ManagerEnums.Error.INVALID_OPTION, f"options {options:#x}")
         capture = CaptureSession(new, self._session, source.output, with_cursor=bool(options))
         capture.describe()

@@ -22,9 +22,7 @@ from syncline.compositor.wayland.single_pixel import WpSinglePixelBufferManagerV
 from syncline.compositor.wayland.subsurface import WlSubcompositor
 from syncline.compositor.wayland.surface import WlCompositor
 from syncline.compositor.wayland.surface_extras import (
-    WpCommitTimingManagerV1,
     WpContentTypeManagerV1,
-    WpFifoManagerV1,
     WpFractionalScaleManagerV1,
     WpTearingControlManagerV1,
 )
@@ -56,8 +54,6 @@ SPOKEN: Final = (
     Spoken("zwp_linux_dmabuf_v1", 6, ZwpLinuxDmabufV1),
     Spoken("wp_linux_drm_syncobj_manager_v1", 1, WpLinuxDrmSyncobjManagerV1),
     Spoken("wp_presentation", 2, WpPresentation),
-    Spoken("wp_fifo_manager_v1", 1, WpFifoManagerV1),
-    Spoken("wp_commit_timing_manager_v1", 1, WpCommitTimingManagerV1),
     Spoken("wp_tearing_control_manager_v1", 1, WpTearingControlManagerV1),
     Spoken("wp_viewporter", 1, WpViewporter),
     Spoken("wp_single_pixel_buffer_manager_v1", 1, WpSinglePixelBufferManagerV1),

@@ -58,8 +58,8 @@ class Pool:
         start, length = x * BYTES_PER_PIXEL, width * BYTES_PER_PIXEL
         self._check_reaches(offset + (y + height - 1) * stride + start + length)
         for row in range(y, y + height):
-            source = image[row * pitch + start : row * pitch + start + length]
-            os.pwrite(self._fd, source, offset + row * stride + start)
+            with image[row * pitch + start : row * pitch + start + length] as source:
+                os.pwrite(self._fd, source, offset + row * stride + start)
 
     def _fill(self, target: memoryview, position: int) -> bool:
         while target and (count := os.preadv(self._fd, [target], position)):

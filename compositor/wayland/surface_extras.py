@@ -4,18 +4,13 @@ from typing import Final
 
 from syncline.compositor.wayland.surface import SurfaceFactory, SurfaceObject, WlSurface
 from syncline.protocol.enums import (
-    WpCommitTimerV1 as WpCommitTimerV1Enums,
-    WpCommitTimingManagerV1 as WpCommitTimingManagerV1Enums,
     WpContentTypeManagerV1 as WpContentTypeManagerV1Enums,
-    WpFifoManagerV1 as WpFifoManagerV1Enums,
-    WpFifoV1 as WpFifoV1Enums,
     WpFractionalScaleManagerV1 as WpFractionalScaleManagerV1Enums,
     WpTearingControlManagerV1 as WpTearingControlManagerV1Enums,
     WpTearingControlV1 as WpTearingControlV1Enums,
 )
 from syncline.protocol.object import NewId
 
-NS_PER_S: Final = 1_000_000_000
 _SCALE_OF_ONE: Final = 120
 
 
@@ -77,56 +72,3 @@ class WpTearingControlV1(SurfaceObject):
     def destroy(self) -> None:
         """Back to vsync with the next commit (G2)."""
         self.surface.pending.tearing = False
-
-
-class WpFifoManagerV1(SurfaceFactory):
-    interface = "wp_fifo_manager_v1"
-
-    def get_fifo(self, new: NewId, surface: WlSurface) -> None:
-        self.check_first(surface, WpFifoV1.interface, WpFifoManagerV1Enums.Error.ALREADY_EXISTS)  # F1
-        WpFifoV1(new, surface)
-
-
-class WpFifoV1(SurfaceObject):
-    interface = "wp_fifo_v1"
-
-    def set_barrier(self) -> None:
-        self._check_surface()
-        self.surface.pending.fifo_barrier = True
-
-    def wait_barrier(self) -> None:
-        self._check_surface()
-        self.surface.pending.fifo_wait = True
-
-    def destroy(self) -> None:
-        """State already set stays (F10)."""
-
-    def _check_surface(self) -> None:
-        if not self.surface.alive:
-            raise self.error(WpFifoV1Enums.Error.SURFACE_DESTROYED, "its wl_surface is gone")  # F2
-
-
-class WpCommitTimingManagerV1(SurfaceFactory):
-    interface = "wp_commit_timing_manager_v1"
-
-    def get_timer(self, new: NewId, surface: WlSurface) -> None:
-        error = WpCommitTimingManagerV1Enums.Error.COMMIT_TIMER_EXISTS  # T1
-        self.check_first(surface, WpCommitTimerV1.interface, error)
-        WpCommitTimerV1(new, surface)
-
-
-class WpCommitTimerV1(SurfaceObject):
-    interface = "wp_commit_timer_v1"
-
-    def set_timestamp(self, tv_sec: int, tv_nsec: int) -> None:
-        error = WpCommitTimerV1Enums.Error
-        if not self.surface.alive:
-            raise self.error(error.SURFACE_DESTROYED, "its wl_surface is gone")  # T4
-        if tv_nsec >= NS_PER_S:
-            raise self.error(error.INVALID_TIMESTAMP, f"{tv_nsec} ns are a second or more")  # T2
-        if self.surface.pending.target_time_ns is not None:
-            raise self.error(error.TIMESTAMP_EXISTS, "this commit has a timestamp already")  # T3
-        self.surface.pending.target_time_ns = tv_sec * NS_PER_S + tv_nsec
-
-    def destroy(self) -> None:
-        """Constraints already given stay (T7)."""
