@@ -17,7 +17,6 @@ async def check_modeset(display: Display, state: AtomicState) -> None:
         old = state.old_crtcs[crtc]
         new.mode_changed = new.mode != old.mode
         new.active_changed = new.active != old.active
-        new.connectors_changed = new.enable != old.enable
         if new.enable != bool(new.connectors):
             raise DeviceError(EINVAL, f"CRTC {crtc.id}: enabled and connected do not agree")
     for connector in state.connectors:

@@ -58,8 +58,6 @@ class Grid:
 
     def pull(self, now_ns: int) -> None:
         """A flip was armed: the coming vblank is as early as the shortest frame allows."""
-        if now_ns < self._start_ns:
-            return  # it was pulled already
         count = self.count_at(now_ns)
         self._before_ns = self.time_of(count)
         self._start_ns = max(now_ns, self._before_ns + self._frame // self._denominator)

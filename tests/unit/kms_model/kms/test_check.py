@@ -27,6 +27,22 @@ def test_a_plane_stays_on_the_crtc_it_can_reach(client):
     assert client.refused(0, *client.plane(overlay, client.framebuffer(), crtc="crtc1")) == EINVAL
 
 
+def test_a_plane_that_reaches_two_crtcs_is_disabled_before_it_moves(client, world):
+    client.light_up(0, 1)
+    display = world.device.kms.display
+    roaming = next(plane for plane in display.planes if plane.id == client.ids["overlay0"])
+    roaming.crtcs = tuple(display.crtcs)
+    fb = client.framebuffer()
+    client.commit(0, *client.plane("overlay0", fb, crtc="crtc0"))
+
+    assert client.refused(0, *client.plane("overlay0", fb, crtc="crtc1")) == EINVAL
+    client.commit(0, ("overlay0", "FB_ID", 0), ("overlay0", "CRTC_ID", 0))
+    client.commit(0, *client.plane("overlay0", fb, crtc="crtc1"))
+
+    assert fb in client.shown("crtc1")
+    assert fb not in client.shown("crtc0")
+
+
 def test_a_source_beyond_the_framebuffer_has_no_space(client):
     fb = client.light_up()
     small = client.framebuffer(64, 64)
@@ -147,10 +163,11 @@ def test_a_test_changes_nothing(client, world):
     other = client.framebuffer()
 
     client.commit(Flag.TEST_ONLY, ("primary0", "FB_ID", other))
-    client.commit(Flag.TEST_ONLY | Flag.NONBLOCK, ("primary0", "FB_ID", other))
+    client.commit(Flag.TEST_ONLY | Flag.NONBLOCK, ("primary0", "FB_ID", other), ("primary0", "CRTC_X", 5))
     world.run_ms(50)
 
     assert client.read("primary0", "FB_ID") == fb
+    assert client.read("primary0", "CRTC_X") == 0
     assert client.shown() == (fb,)
     assert len(world.trace) == seen
     assert world.device.kms.display.states == []

@@ -215,6 +215,21 @@ def test_a_legacy_flip_needs_something_to_replace_and_something_like_it(client):
     assert client.errno(ModePageFlip(crtc, alpha, 0x40)) == EINVAL
 
 
+def test_a_refused_legacy_flip_gives_its_event_space_back(client, world):
+    fb = client.light_up()
+    request = ModePageFlip(client.ids["crtc0"], fb, int(Flag.PAGE_FLIP_EVENT))
+    client.call(request)
+
+    assert {client.errno(request) for _ in range(200)} == {EBUSY}
+
+
+def test_a_plane_on_no_crtc_is_done_with_as_soon_as_it_is_programmed(client):
+    for x in range(3):
+        client.commit(Flag.NONBLOCK, ("overlay0", "CRTC_X", x))
+
+    assert client.read("overlay0", "CRTC_X") == 2
+
+
 def test_a_legacy_flip_on_a_crtc_that_is_off_is_refused(client):
     fb = client.light_up()
     client.commit(Flag.ALLOW_MODESET, ("crtc0", "ACTIVE", 0))

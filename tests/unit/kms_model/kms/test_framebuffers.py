@@ -149,6 +149,22 @@ def test_removing_takes_every_lock_and_sleeps_behind_a_commit_on_another_screen(
     assert client.shown("crtc1") == ()
 
 
+def test_removing_what_a_commit_in_flight_replaces_needs_the_locks_all_the_same(client, world):
+    shown = client.light_up(0, 1)
+    fb = client.framebuffer()
+    client.commit(0, ("primary1", "FB_ID", fb))
+    client.commit(
+        ASK, ("primary0", "FB_ID", fb), ("primary0", "IN_FENCE_FD", client.fence(client.timeline()))
+    )
+    timeline = client.timeline()
+    client.start_commit(0, ("primary1", "FB_ID", fb), ("primary1", "IN_FENCE_FD", client.fence(timeline)))
+
+    removal = client.start(ModeRmFb(shown))
+    assert not removal.done
+    client.signal(timeline)
+    world.run_until_done(removal)
+
+
 def test_a_removed_framebuffer_is_no_value_any_more(client, world):
     fb = client.light_up()
     gone = client.framebuffer()

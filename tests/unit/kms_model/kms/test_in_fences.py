@@ -1,11 +1,13 @@
 """What a commit waits for, and who notices (kernel.md 3.3 steps 5, 6 and 8)."""
 
 import os
+from dataclasses import replace
 from errno import EBUSY, EINVAL, ENOENT
 
 import pytest
 
-from syncline.kms_model.profiles import profile
+from syncline.kms_model.kms.mode import Output
+from syncline.kms_model.profiles import SYNCLINE, CrtcLayout, profile
 from syncline.kms_model.quirks import REPAIRED
 from syncline.kms_model.trace import WaitTrace, Warn
 from syncline.kms_model.uapi import (
@@ -14,8 +16,10 @@ from syncline.kms_model.uapi import (
     DmaBufExportSyncFile,
     DmaBufImportSyncFile,
     DmaBufSyncFlag,
+    ModeCreateBlob,
     ModePageFlip,
     SwSyncGetDeadline,
+    encode_mode,
 )
 
 ASK = Flag.NONBLOCK | Flag.PAGE_FLIP_EVENT
@@ -181,6 +185,36 @@ def test_a_modeset_gives_no_deadline(client, world):
     with pytest.raises(DeviceError) as error:
         deadline_of(client, timeline, fence)
     assert error.value.errno == ENOENT
+
+
+def test_a_change_of_mode_gives_no_deadline_either(client, world):
+    client.light_up()
+    small = client.call(ModeCreateBlob(encode_mode(client.modes[1]))).blob_id
+    timeline = client.timeline()
+    fence = client.fence(timeline)
+
+    client.commit(ASK | Flag.ALLOW_MODESET, ("crtc0", "MODE_ID", small), ("primary0", "IN_FENCE_FD", fence))
+
+    with pytest.raises(DeviceError) as error:
+        deadline_of(client, timeline, fence)
+    assert error.value.errno == ENOENT
+
+
+def test_the_earliest_screen_of_a_commit_sets_the_deadline(make_lone_client):
+    outputs = Output("Slow", 320, 200, 24_000), Output("Fast", 320, 200, 125_000)
+    client = make_lone_client(replace(SYNCLINE, crtcs=tuple(CrtcLayout(output=output) for output in outputs)))
+    fb = client.framebuffer()
+    changes = [change for at in (0, 1) for change in client.output(at, fb, outputs[at].mode)]
+    client.commit(Flag.ALLOW_MODESET, *changes)
+    timeline = client.timeline()
+    fence = client.fence(timeline)
+    fast_ns = client.world.device.kms.display.crtcs[1].vblank.next_ns()
+
+    client.commit(
+        ASK, ("primary0", "FB_ID", fb), ("primary1", "FB_ID", fb), ("primary0", "IN_FENCE_FD", fence)
+    )
+
+    assert deadline_of(client, timeline, fence) == fast_ns
 
 
 def test_a_nonblock_modeset_with_a_pending_fence_lights_up_when_it_signals(client, world):

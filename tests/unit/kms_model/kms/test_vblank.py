@@ -133,6 +133,18 @@ def test_a_flip_before_the_variable_window_waits_for_the_shortest_frame() -> Non
     assert vblank.next_ns() == S + 16_666_666 + 25 * MS
 
 
+def test_a_flip_that_is_armed_does_not_change_the_past() -> None:
+    kernel = Kernel(now_ns=S)
+    vblank = Vblank(kernel)
+    vblank.start(SIXTY, vrr_min_mhz=40_000)
+    kernel.advance(S + 55 * MS)
+
+    vblank.arm(told([]))
+
+    assert vblank.last() == (3, S + 50 * MS)
+    assert vblank.next_ns() == S + 50 * MS + 16_666_666
+
+
 def test_an_idle_variable_screen_repeats_its_frame_at_the_lowest_refresh() -> None:
     kernel = Kernel(now_ns=S)
     vblank = Vblank(kernel)
