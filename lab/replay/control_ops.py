@@ -28,14 +28,14 @@ class Close(Op, frozen=True, kw_only=True, tag="close"):
     fd: Operand
 
     async def run(self, process: Process) -> None:
-        await process.close(process.number(self.fd))
+        await process.close(process.fd(self.fd))
 
 
 class Dup(Op, frozen=True, kw_only=True, tag="dup"):
     fd: Operand
 
     async def run(self, process: Process) -> None:
-        process.dup(self.bind, process.number(self.fd))
+        process.dup(self.bind, process.fd(self.fd))
 
 
 class OpenDevnull(Op, frozen=True, kw_only=True, tag="open_devnull"):
@@ -94,10 +94,10 @@ class WatchFd(Op, frozen=True, kw_only=True, tag="watch"):
     label: str | None = None
 
     async def run(self, process: Process) -> None:
-        fd = process.number(self.fd)
+        fd: int = process.fd(self.fd)
         if self.kind == "sync_file":  # the same fence, and another entry in epoll's eyes
             fd = os.dup(fd)
-            process.bind_fd(None, fd)
+            process.keep(fd)
         process.polled(fd)
         process.watches.add(fd, Watch(self.label or self.fd, self.kind, self.fd))
 

@@ -71,6 +71,7 @@ class Process:
         self._files: dict[int, OpenFile] = {}
         self._dmabufs: set[tuple[int, int]] = set()
         self._descriptors: set[int] = set()
+        self._kept: list[int] = []
         self._background: dict[str, Background] = {}
         self.watches = Watches(threads, self.read_events)
 
@@ -105,6 +106,10 @@ class Process:
         self._descriptors.add(fd)
         self.bind(name, fd)
 
+    def keep(self, fd: int) -> None:
+        """A descriptor that the scenario cannot name, open until the end."""
+        self._kept.append(fd)
+
     def bind_dmabuf(self, name: str | None, fd: int) -> None:
         """The same for a dma-buf, whose poll(2) the model's memfd cannot answer by itself."""
         self._dmabufs.add(_inode(fd))
@@ -130,7 +135,7 @@ class Process:
     def start_background(self, name: str, body: Callable[[], Coroutine[Park, None, Result]]) -> None:
         """A thread for an async operation; its end can be collected as done:NAME."""
         ended = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
-        self._descriptors.add(ended)
+        self.keep(ended)
 
         async def run() -> None:
             background.result = await body()
@@ -269,9 +274,8 @@ class Process:
         for background in self._background.values():
             background.thread.abandon()
         self.watches.close()
-        for fd in sorted(self._descriptors):
+        for fd in (*self._descriptors, *self._kept):
             os.close(fd)
-        self._descriptors.clear()
 
 
 def _described(event: uapi.Event, display: Display | None) -> dict[str, object]:

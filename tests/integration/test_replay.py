@@ -2,6 +2,7 @@
 
 import gc
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -259,3 +260,16 @@ def test_the_module_runs_as_the_command_does(one_op: Path) -> None:
     )
 
     assert (done.returncode, done.stdout, done.stderr) == (0, "linux-7.2: 1 runs: 1 ran\n", "")
+
+
+def test_a_scenario_can_close_only_what_is_its_own(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    close = {"op": "close", "fd": "n"}
+
+    outcome = outcomes(
+        tmp_path, capsys, {"op": "open_devnull", "as": "n"}, close, close, {"op": "close", "fd": 1}
+    )
+
+    assert [verdict for verdict, _ in outcome] == ["ok", "ok", "EBADF", "EBADF"]
+    assert os.fstat(1)
