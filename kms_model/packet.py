@@ -40,9 +40,12 @@ class Hello(msgspec.Struct, frozen=True, array_like=True, tag=0):
 
 
 class Call(msgspec.Struct, Generic[Q], frozen=True, array_like=True, tag=1):
+    """`events_read`: how many the caller has taken since its last packet; that much room is free again."""
+
     serial: int
     request: Q
     lent: tuple[int, ...] = ()
+    events_read: int = 0
 
 
 class Batch(msgspec.Struct, Generic[Q], frozen=True, array_like=True, tag=2):
@@ -51,6 +54,7 @@ class Batch(msgspec.Struct, Generic[Q], frozen=True, array_like=True, tag=2):
     serial: int
     requests: tuple[Q, ...]
     lent: tuple[int, ...] = ()
+    events_read: int = 0
 
 
 class Interrupt(msgspec.Struct, frozen=True, array_like=True, tag=3):

@@ -9,7 +9,6 @@ import socket
 import struct
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from errno import EIO, EMSGSIZE
 from functools import partial
 from typing import Any, Final, Protocol
@@ -17,6 +16,7 @@ from typing import Any, Final, Protocol
 import msgspec
 
 from syncline.kms_model.device import Device
+from syncline.kms_model.errand import Errand, failure
 from syncline.kms_model.file import File
 from syncline.kms_model.loops import Loop
 from syncline.kms_model.outbox import Outbox
@@ -79,18 +79,6 @@ class Service(Protocol):
     def forget(self, peer: "Peer") -> None: ...
 
 
-@dataclass(slots=True)
-class _Errand:
-    """A batch on its way. Owns the descriptors lent to it, and those in its replies until they are sent."""
-
-    serial: int
-    lent: list[int]
-    requests: deque[Request[Any]]
-    replies: list[Any] = field(default_factory=list)
-    given: list[int] = field(default_factory=list)
-    failed: Failed | None = None
-
-
 class Peer:
     """Owns its socket, its open file, and every descriptor that arrived until the call it came for is done."""
 
@@ -100,6 +88,7 @@ class Peer:
         self._outbox = Outbox(service.loop, sock, drained=self._listen_again)
         self._file: File | None = None
         self._calls: dict[int, Pending[Any]] = {}
+        self._unread = 0
         self._closed = False
         service.loop.add_reader(sock.fileno(), self._read)
 
@@ -163,12 +152,14 @@ class Peer:
             return
         match packet:
             case Call() if self._file is not None and self._fits(packet, fds):
+                self._free_events(self._file, packet.events_read)
                 self._adopt((packet.request,), packet.lent, fds)
                 self._call(packet.serial, packet.request, fds)
                 self._service.arm()
             case Batch() if self._file is not None and self._fits(packet, fds):
+                self._free_events(self._file, packet.events_read)
                 self._adopt(packet.requests, packet.lent, fds)
-                self._run(_Errand(packet.serial, fds, deque(packet.requests)))
+                self._run(Errand(packet.serial, fds, deque(packet.requests)))
                 self._service.arm()
             case Interrupt() if self._file is not None and not fds:
                 self._interrupt(packet.serial)
@@ -185,6 +176,7 @@ class Peer:
             and (not fds or len(set(packet.lent)) == len(fds))
             and packet.serial not in self._calls
             and len(self._calls) < CALLS_MAX
+            and 0 <= packet.events_read <= self._unread
             and (isinstance(packet, Call) or 0 < len(packet.requests) <= BATCH_MAX)
         )
 
@@ -199,7 +191,7 @@ class Peer:
         try:
             self._file = service.device.open(hello.node)
         except DeviceError as error:
-            self._outbox.send(encode(_failed(0, error)))
+            self._outbox.send(encode(failure(0, error)))
         else:
             self._file.on_readable = self._push_events
             self._outbox.send(encode(Welcome(service.fence_property)))
@@ -231,12 +223,12 @@ class Peer:
         try:
             reply = pending.result()
         except DeviceError as error:
-            self._send(_failed(serial, error))
+            self._send(failure(serial, error))
         else:
             given = descriptors_in(reply, 0)
             self._send(Done(serial, reply, tuple(given)) if given else Done(serial, reply), given)
 
-    def _run(self, errand: _Errand) -> None:
+    def _run(self, errand: Errand) -> None:
         """Do what is left of a batch, until it sleeps or fails."""
         while errand.requests and errand.failed is None and not self._closed:
             pending = self._start(errand.requests.popleft())
@@ -244,19 +236,19 @@ class Peer:
                 self._calls[errand.serial] = pending
                 pending.add_done_callback(partial(self._continue_later, errand))
                 return
-            _note(errand, pending)
+            errand.note(pending)
         close_all(errand.lent)
         self._send(
             BatchDone(errand.serial, tuple(errand.replies), errand.failed, tuple(errand.given)), errand.given
         )
 
-    def _continue_later(self, errand: _Errand, pending: Pending[Any]) -> None:
+    def _continue_later(self, errand: Errand, pending: Pending[Any]) -> None:
         """The device is busy finishing a call: it may not be entered before it is done with that."""
         self._service.loop.call_soon(partial(self._continue, errand, pending))
 
-    def _continue(self, errand: _Errand, pending: Pending[Any]) -> None:
+    def _continue(self, errand: Errand, pending: Pending[Any]) -> None:
         self._calls.pop(errand.serial, None)
-        _note(errand, pending)
+        errand.note(pending)
         self._run(errand)
         self._service.arm()
 
@@ -269,9 +261,19 @@ class Peer:
             self._service.arm()
 
     def _push_events(self) -> None:
-        """Events wait in the file while the peer does not read: that is where their number is limited."""
-        if self._file is not None and not self._outbox.stalled and (events := self._file.read_events()):
-            self._outbox.send(encode(Events(tuple(events))))
+        """Send them on, but count their room as taken until the caller has read them, as in drm_read."""
+        file = self._file
+        if file is None or self._outbox.stalled or not (events := file.read_events()):
+            return
+        for _ in events:
+            file.reserve_event()
+        self._unread += len(events)
+        self._outbox.send(encode(Events(tuple(events))))
+
+    def _free_events(self, file: File, count: int) -> None:
+        self._unread -= count
+        for _ in range(count):
+            file.cancel_event()
 
     def _send(self, packet: Done[Any] | BatchDone[Any] | Failed, fds: Sequence[int] = ()) -> None:
         data = encode(packet)
@@ -282,17 +284,3 @@ class Peer:
             self._outbox.send(encode(Failed(packet.serial, EMSGSIZE, "the reply is too long for a packet")))
         else:
             self._outbox.send(data, fds)
-
-
-def _note(errand: _Errand, pending: Pending[Any]) -> None:
-    try:
-        reply = pending.result()
-    except DeviceError as error:
-        errand.failed = _failed(errand.serial, error)
-    else:
-        errand.replies.append(reply)
-        errand.given += descriptors_in(reply, 0)
-
-
-def _failed(serial: int, error: DeviceError) -> Failed:
-    return Failed(serial, error.errno, error.why, error.writes)

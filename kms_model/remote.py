@@ -16,6 +16,7 @@ from typing import Any, Final, TypeVar
 
 import msgspec
 
+from syncline.kms_model.beacon import Beacon
 from syncline.kms_model.descriptors import is_open
 from syncline.kms_model.outcome import Outcome, outcome_of
 from syncline.kms_model.packet import (
@@ -66,8 +67,8 @@ class RemoteFile:
         self._outcomes: dict[int, Outcome] = {}
         self._sleepers: dict[int, asyncio.Future[None]] = {}
         self._events: list[Event] = []
-        self._readable: tuple[select.epoll, int] | None = None
-        self._raised = False
+        self._events_read = 0
+        self._beacon: Beacon | None = None
         self._lost = False
         try:
             self._sock.connect(str(path))
@@ -119,21 +120,19 @@ class RemoteFile:
         while self._take(blocking=False):
             pass
         events, self._events = self._events, []
-        if self._raised and self._readable is not None:
-            os.eventfd_read(self._readable[1])
-            self._raised = False
+        self._events_read += len(events)
+        if self._beacon is not None:
+            self._beacon.lower()
         if self._lost and not events:
             raise _gone()
         return events
 
     def fileno(self) -> int:
         """Readable for what is in the socket, and for events that a call took out of it on the way."""
-        if self._readable is None:
-            self._readable = select.epoll(), os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
-            for fd in (self._sock.fileno(), self._readable[1]):
-                self._readable[0].register(fd, select.EPOLLIN)
+        if self._beacon is None:
+            self._beacon = Beacon(self._sock)
             self._announce()
-        return self._readable[0].fileno()
+        return self._beacon.fileno()
 
     def close_fd(self, fd: Fd) -> None:
         os.close(fd)
@@ -142,10 +141,9 @@ class RemoteFile:
         """Close the file, as the last close(2) does. Calls that still sleep end with ENODEV."""
         self._lose()
         self._sock.close()
-        if self._readable is not None:
-            self._readable[0].close()
-            os.close(self._readable[1])
-            self._readable = None
+        if self._beacon is not None:
+            self._beacon.close()
+            self._beacon = None
 
     def _greet(self, node: str) -> None:
         self._send(Hello(VERSION, node), [])
@@ -182,14 +180,20 @@ class RemoteFile:
         if len(fds) > FDS_MAX:
             raise DeviceError(E2BIG, f"more than {FDS_MAX} descriptors in a call")
         try:
-            self._send(_packet(serial, requests, fds), fds)
+            self._send(self._packet(serial, requests, fds), fds)
         except OSError as error:
             if error.errno != EBADF:
                 raise
             fds = [fd for fd in fds if is_open(fd)]  # the device says what it thinks of the others
-            self._send(_packet(serial, requests, fds), fds)
+            self._send(self._packet(serial, requests, fds), fds)
         self._asked[serial] = requests
+        self._events_read = 0
         return serial
+
+    def _packet(self, serial: int, requests: Sequence[Request[Any]], fds: list[int]) -> Up:
+        if len(requests) == 1:
+            return Call(serial, requests[0], tuple(fds), self._events_read)
+        return Batch(serial, tuple(requests), tuple(fds), self._events_read)
 
     def _abandon(self, serial: int) -> None:
         """Nobody waits for this any more: interrupt it, and close what it may still bring."""
@@ -279,9 +283,8 @@ class RemoteFile:
 
     def _announce(self) -> None:
         """Events were taken out of the socket by somebody who did not ask for them."""
-        if self._events and self._readable is not None and not self._raised:
-            os.eventfd_write(self._readable[1], 1)
-            self._raised = True
+        if self._events and self._beacon is not None:
+            self._beacon.light()
 
     def _lose(self) -> None:
         """The node is gone, or we are: whoever waits hears ENODEV."""
@@ -292,12 +295,6 @@ class RemoteFile:
         for sleeper in self._sleepers.values():
             if not sleeper.done():
                 sleeper.set_result(None)
-
-
-def _packet(serial: int, requests: Sequence[Request[Any]], fds: list[int]) -> Up:
-    if len(requests) == 1:
-        return Call(serial, requests[0], tuple(fds))
-    return Batch(serial, tuple(requests), tuple(fds))
 
 
 def _gone() -> DeviceError:

@@ -10,7 +10,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from errno import E2BIG, EBADF, EINVAL, ENODEV, ENOENT, ETIME
+from errno import E2BIG, EBADF, EINVAL, ENODEV, ENOENT, ENOMEM, ETIME
 from pathlib import Path
 
 import msgspec
@@ -56,6 +56,7 @@ from syncline.kms_model.uapi import (
     SyncobjTimelineWait,
     SyncobjTransfer,
     WaitFlag,
+    WaitVblank,
     encode_mode,
 )
 
@@ -490,6 +491,20 @@ def test_an_event_that_a_call_met_on_its_way_keeps_the_file_readable(screen: Scr
     assert [event.user_data for event in file.read_events()] == [7]
     assert not select.select([file.fileno()], [], [], 0)[0]
     os.close(out_fence)
+
+
+def test_unread_events_take_the_room_that_drm_gives_them(screen: Screen) -> None:
+    file = screen.file
+    _, props = modeset(screen)
+    file.call(ModeAtomic(AtomicFlag.ALLOW_MODESET, tuple(props)))
+    past = WaitVblank(screen.crtc, 0, event=True)
+    for _ in range(128):
+        file.call(past)
+
+    assert errno_of(file, past) == ENOMEM
+    assert len(file.read_events()) == 128
+    assert file.call(past) is not None
+    assert len(file.read_events()) == 1
 
 
 def test_a_closed_descriptor_as_a_fence_of_a_plane_is_einval(screen: Screen) -> None:
