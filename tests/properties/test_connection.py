@@ -270,7 +270,11 @@ class AnyHonestConversation(RuleBasedStateMachine):
 
     @rule()
     def settle(self) -> None:
-        """Deliver until nobody has anything to say; then both have the same objects."""
+        """Deliver until nobody has anything to say; then both have the same objects.
+
+        But for offers made to a device that the client was just releasing: the client never sees them,
+        so it cannot destroy them, and the server keeps them to the end, as libwayland's would.
+        """
         self.post()
         while self.to_server or self.to_client:
             for packet in self.to_server:
@@ -279,8 +283,10 @@ class AnyHonestConversation(RuleBasedStateMachine):
                 self.client.receive(*packet)
             self.to_server, self.to_client = [], []
             self.post()
-        theirs = {id: each.interface for id, each in self.server.objects.items()}
-        assert theirs == {id: each.interface for id, each in self.client.objects.items()}
+        served = {id: each.interface for id, each in self.server.objects.items()}
+        known = {id: each.interface for id, each in self.client.objects.items()}
+        assert served | known == served
+        assert {served[id] for id in served.keys() - known.keys()} <= {"wl_data_offer"}
 
     @invariant()
     def nobody_has_done_wrong(self) -> None:
@@ -297,4 +303,6 @@ class AnyHonestConversation(RuleBasedStateMachine):
 
 
 TestAnyHonestConversation = AnyHonestConversation.TestCase
-TestAnyHonestConversation.settings = settings(max_examples=150, stateful_step_count=60, deadline=None)
+TestAnyHonestConversation.settings = settings(
+    max_examples=2 * settings().max_examples, stateful_step_count=60
+)

@@ -44,7 +44,7 @@ def value_of(argument: Argument) -> st.SearchStrategy[object]:
 
 @pytest.mark.parametrize("name", EVERY_INTERFACE)
 @given(data=st.data())
-@settings(max_examples=3)
+@settings(max_examples=settings().max_examples // 20)
 def test_every_message_survives_the_wire(name: str, data: st.DataObject) -> None:
     interface = schema.interface(name)
     for message in interface.requests + interface.events:
@@ -138,7 +138,7 @@ class Scene:
     "name", [each for each in EVERY_INTERFACE if each not in {"wl_display", "wl_registry"}]
 )
 @given(data=st.data())
-@settings(max_examples=2)
+@settings(max_examples=settings().max_examples // 30)
 def test_every_message_is_heard_as_it_was_said(name: str, data: st.DataObject) -> None:
     scene = Scene()
     interface = schema.interface(name)

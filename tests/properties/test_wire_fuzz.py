@@ -99,7 +99,7 @@ def feed(connection: Connection, stream: Stream) -> None:
 @given(stream=STREAMS, is_greeted=st.booleans())
 @example(stream=[REGISTRY, SHM, POOL, END_POOL, POOL, BUFFER], is_greeted=False)
 @example(stream=[POOL, POOL], is_greeted=True)
-@settings(max_examples=500)
+@settings(max_examples=8 * settings().max_examples)
 def test_a_server_survives_any_client(stream: Stream, is_greeted: bool) -> None:
     before = open_fds()
     server = serve(Globals(OFFERS))
@@ -113,7 +113,7 @@ def test_a_server_survives_any_client(stream: Stream, is_greeted: bool) -> None:
 
 
 @given(stream=STREAMS)
-@settings(max_examples=500)
+@settings(max_examples=8 * settings().max_examples)
 def test_a_client_survives_any_server(stream: Stream) -> None:
     before = open_fds()
     display = Display.connect()
