@@ -161,6 +161,17 @@ def test_when_a_server_is_killed_the_demo_says_so_and_ends(
     assert nothing_is_left(place)
 
 
+def test_anybody_can_photograph_the_running_compositor(place: Path, playing: subprocess.Popen[str]) -> None:
+    (socket,) = (place / "run").glob("*/wayland-syncline")
+    words = ["screenshot", "now.png", "--socket", str(socket)]
+
+    done = subprocess.run([*SYNCLINE, *words], capture_output=True, text=True, check=False, cwd=place)
+
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert (place / "now.png").read_bytes().startswith(b"\x89PNG")
+    assert playing.poll() is None
+
+
 def test_no_part_outlives_a_killed_demo(place: Path, playing: subprocess.Popen[str]) -> None:
     playing.kill()
 

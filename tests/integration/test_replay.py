@@ -3,6 +3,7 @@
 import gc
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -273,3 +274,14 @@ def test_a_scenario_can_close_only_what_is_its_own(
 
     assert [verdict for verdict, _ in outcome] == ["ok", "ok", "EBADF", "EBADF"]
     assert os.fstat(1)
+
+
+def test_the_example_of_the_documentation_runs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    page = (Path(__file__).parents[2] / "docs/scenarios.md").read_text()
+    example = re.search(r"```json\n(.*?)```", page, re.DOTALL)
+    assert example is not None
+    file = tmp_path / "example.json"
+    file.write_text(example[1])
+
+    assert main(["replay", str(file)]) == 0
+    assert capsys.readouterr().out == "linux-7.2: 1 runs: 1 ran\n"
