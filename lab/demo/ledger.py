@@ -8,6 +8,8 @@ from typing import Final
 from syncline.compositor.core import report
 
 NS_PER_MS: Final = 1_000_000
+ON_TIME_NS: Final = 1 * NS_PER_MS
+"""A flip this near to its target hit it: the next vblank is many times as far away."""
 NO_BUFFER: Final = "none"
 """The sync mode of a commit that brought no image: it is no frame."""
 
@@ -31,6 +33,8 @@ class Account:
     presented: int = 0
     discarded: int = 0
     missed_by_us: int = 0
+    overran: int = 0
+    """Of these, vblanks lost by frames that were latched, but not finished for the vblank they aimed at."""
     missed_by_client: int = 0
     zero_copy: int = 0
     owed: int = 0
@@ -102,6 +106,8 @@ class Ledger:
             return
         account.presented += 1
         account.missed_by_us += event.missed_by_us
+        if event.target_ns is not None and event.presented_ns > event.target_ns + ON_TIME_NS:
+            account.overran += event.missed_by_us
         account.missed_by_client += event.missed_by_client
         account.zero_copy += event.zero_copy
         account.latencies_ns.append(event.presented_ns - event.committed_ns)

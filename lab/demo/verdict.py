@@ -90,7 +90,7 @@ def why(account: Account, *, is_torn: bool) -> str:
     if not account.presented:
         return "nothing of it reached the screen"
     if account.missed_by_us:
-        return f"{account.missed_by_us} vblanks lost by the compositor: ready before a latch, shown after its vblank"
+        return _our_fault(account)
     held_by, count = _main_cause(account.waited_for.items())
     if not count:
         return _unheld(account)
@@ -100,6 +100,16 @@ def why(account: Account, *, is_torn: bool) -> str:
     if account.missed_by_client:
         return f"late by itself: {share} % of its frames wait for {cause}, {wait_ms:.1f} ms on median"
     return f"{share} % of its frames wait for {cause}, {wait_ms:.1f} ms on median, and make the vblank"
+
+
+def _our_fault(account: Account) -> str:
+    unlatched = account.missed_by_us - account.overran
+    causes = [
+        f"{count} {cause}"
+        for count, cause in ((unlatched, "by latching late"), (account.overran, "by frames that overran"))
+        if count
+    ]
+    return f"vblanks lost by the compositor, though it was ready for them: {' and '.join(causes)}"
 
 
 def _main_cause(causes: Iterable[tuple[str, int]]) -> tuple[str, int]:
@@ -117,4 +127,4 @@ def sentence(report: Report) -> str:
     frames = sum(row.frames for row in report.rows)
     missed = sum(row.missed_by_us for row in report.rows)
     torn = f"{len(report.tears) or 'no'} unfinished image(s) in {report.photographs} photographs"
-    return f"{frames} frames; {missed} vblanks missed by the compositor; {torn}."
+    return f"{frames} frames; {missed} vblanks missed by the compositor; {torn}; seed {report.seed}."

@@ -19,6 +19,7 @@ def frame(
     waited_for: str = "",
     by_us: int = 0,
     by_client: int = 0,
+    target_ms: int | None = None,
 ) -> report.FrameReport:
     presented_ns = None if presented_ms is None else presented_ms * MS
     return report.FrameReport(
@@ -31,7 +32,7 @@ def frame(
         committed_ns=0,
         ready_ns=ready_ms * MS,
         latched_ns=presented_ns,
-        target_ns=presented_ns,
+        target_ns=presented_ns if target_ms is None else target_ms * MS,
         presented_ns=presented_ns,
         sequence=1,
         zero_copy=False,
@@ -74,7 +75,12 @@ WHY = [
         False,
         "(fence in the buffer), 3.0 ms on median, and make",
     ),
-    (frame(by_us=1, waited_for="acquire-point"), False, "1 vblanks lost by the compositor"),
+    (
+        frame(by_us=1, waited_for="acquire-point"),
+        False,
+        "lost by the compositor, though it was ready for them: 1 by latching late",
+    ),
+    (frame(by_us=2, presented_ms=40, target_ms=24), False, "2 by frames that overran"),
     (frame(presented_ms=None), False, "nothing of it reached the screen"),
     (frame(by_us=1), True, "shown unfinished"),
 ]
@@ -138,6 +144,6 @@ def test_the_last_line_counts_frames_misses_and_torn_images() -> None:
     tear = Tear(photograph=3, client="liar", frame=7, bottom_frame=6, x=0, y=0)
 
     assert sentence(report) == (
-        "1 frames; 2 vblanks missed by the compositor; no unfinished image(s) in 8 photographs."
+        "1 frames; 2 vblanks missed by the compositor; no unfinished image(s) in 8 photographs; seed 0."
     )
     assert "; 1 unfinished" in sentence(replace(report, tears=(tear,)))
