@@ -116,10 +116,8 @@ class Display:
         )
 
     def view(self) -> tuple[CrtcView, ...]:
-        """What every CRTC shows now, and what the next vblank will change."""
-        return tuple(
-            CrtcView(crtc_id=crtc.id, showing=crtc.showing, pending=crtc.arming) for crtc in self.crtcs
-        )
+        """What every CRTC shows now, and what is on its way to the screen."""
+        return tuple(_view(crtc) for crtc in self.crtcs)
 
     def warn(self, rule: str, what: str) -> None:
         """The real kernel prints a warning here."""
@@ -184,6 +182,16 @@ class Display:
             fence_context=self.kernel.new_context(),
         )
         self.connectors.append(self.register(connector))
+
+
+def _view(crtc: Crtc) -> CrtcView:
+    held = bool(crtc.commits) and not crtc.commits[0].hw_done.done and crtc.state.active
+    return CrtcView(
+        crtc_id=crtc.id,
+        showing=crtc.showing,
+        pending=crtc.arming,
+        waiting=crtc.image() if held else None,
+    )
 
 
 def _in_formats(formats: tuple[int, ...]) -> bytes:

@@ -67,7 +67,7 @@ class Kms:
         return self._framebuffers.take_off_screens(used) if used else None
 
     def view(self) -> tuple[CrtcView, ...]:
-        """What every CRTC shows now, and what the coming vblank changes. For onlookers."""
+        """What every CRTC shows now, and what is on its way there. For onlookers."""
         return self.display.view()
 
     def add_framebuffer(self, file: File, request: ModeAddFb2) -> FbReply:

@@ -15,7 +15,7 @@ from syncline.kms_model.kms.lock import ModesetLock
 from syncline.kms_model.kms.mode import Output
 from syncline.kms_model.kms.property import Property
 from syncline.kms_model.kms.vblank import Vblank
-from syncline.kms_model.kms.view import Scanout
+from syncline.kms_model.kms.view import Layer, Scanout
 from syncline.kms_model.task import Completion
 from syncline.kms_model.uapi import ModeInfo, ObjectType, PlaneType
 
@@ -189,6 +189,13 @@ class Crtc(ModeObject):
         """The name of its out-fences' timeline."""
         return f"CRTC:{self.id}-crtc-{self.index}"
 
+    def image(self) -> Scanout:
+        """What its planes shall show, by the software state. It has a mode."""
+        mode = self.state.mode
+        assert mode is not None, "no image without a mode"
+        planes = sorted(self.state.planes, key=lambda plane: plane.zpos)
+        return Scanout(size=(mode.hdisplay, mode.vdisplay), layers=tuple(plane.layer() for plane in planes))
+
 
 class Plane(ModeObject):
     type = ObjectType.PLANE
@@ -212,6 +219,22 @@ class Plane(ModeObject):
         self.in_formats: Blob | None = None
         self.lock = ModesetLock()
         self.state = PlaneState()
+
+    def layer(self) -> Layer:
+        fb = self.state.fb
+        assert fb is not None, "a plane on a CRTC has a framebuffer"
+        return Layer(
+            plane_id=self.id,
+            kind=self.kind,
+            fb_id=fb.id,
+            gem=fb.gem,
+            size=(fb.width, fb.height),
+            format=fb.format,
+            pitch=fb.pitch,
+            offset=fb.offset,
+            source=self.state.source,
+            target=self.state.target,
+        )
 
 
 class Connector(ModeObject):

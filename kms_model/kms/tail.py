@@ -11,7 +11,7 @@ from typing import Final
 from syncline.kms_model.kms.display import Display
 from syncline.kms_model.kms.objects import Crtc, CrtcCommit, CrtcState
 from syncline.kms_model.kms.state import AtomicState
-from syncline.kms_model.kms.view import Layer, Scanout
+from syncline.kms_model.kms.view import Scanout
 from syncline.kms_model.kms.waiting import wait_for_fences
 from syncline.kms_model.kms.writeback import queue_writeback
 from syncline.kms_model.trace import FlipTrace
@@ -83,18 +83,18 @@ class Tail:
             if self._display.profile.vblank:
                 crtc.vblank.start(new.mode, vrr_min_mhz=_vrr_min_mhz(new))
             if crtc.arming is not None:
-                self._latch(crtc, crtc.arming, *crtc.vblank.last())
+                self._show(crtc, new, crtc.arming, *crtc.vblank.last())
 
     def _program(self) -> None:
         """Plane updates, with the event armed as they are flushed."""
         for crtc, new in self._state.crtcs.items():
             if new.event is None:
                 continue
-            image = _image_of(crtc) if new.active else None
+            image = crtc.image() if new.active else None
             if not crtc.vblank.running:
                 self._finish_at_once(crtc, new, image)
             elif new.async_flip:
-                self._finish(crtc, new, image, *crtc.vblank.last())
+                self._tear(crtc, new, image)
             else:
                 self._arm(crtc, new, image)
 
@@ -103,37 +103,43 @@ class Tail:
         crtc.vblank.vary(_vrr_min_mhz(new))
         crtc.vblank.arm(lambda sequence, time_ns: self._finish(crtc, new, image, sequence, time_ns))
 
+    def _tear(self, crtc: Crtc, new: CrtcState, image: Scanout | None) -> None:
+        """In the middle of a frame, which is over for the event: it tells the last vblank (3.7)."""
+        sequence, time_ns = crtc.vblank.last()
+        self._show(crtc, new, image, sequence, self._kernel.now_ns)
+        self._send(crtc, new, sequence, time_ns)
+
     def _finish_at_once(self, crtc: Crtc, new: CrtcState, image: Scanout | None) -> None:
         """No vblank to wait for: the device has none (its events carry the time of day), or the CRTC is off."""
-        if self._display.profile.vblank:
+        if not self._display.profile.vblank:
+            self._finish(crtc, new, image, 0, self._kernel.now_ns)
+        elif image is None:
+            self._finish(crtc, new, image, *crtc.vblank.last())
+        else:
             crtc.arming = image  # on the screen as soon as that is switched on
             self._send(crtc, new, *crtc.vblank.last())
-        else:
-            self._finish(crtc, new, image, 0, self._kernel.now_ns)
 
     def _finish(self, crtc: Crtc, new: CrtcState, image: Scanout | None, sequence: int, time_ns: int) -> None:
         """The vblank interrupt: the screen takes the new image, then everybody is told (step I)."""
-        if image is not None:
-            self._latch(crtc, image, sequence, time_ns)
+        self._show(crtc, new, image, sequence, time_ns)
         self._send(crtc, new, sequence, time_ns)
 
-    def _latch(self, crtc: Crtc, image: Scanout, sequence: int, time_ns: int) -> None:
-        crtc.showing = replace(image, sequence=sequence, time_ns=time_ns)
+    def _show(self, crtc: Crtc, new: CrtcState, image: Scanout | None, sequence: int, time_ns: int) -> None:
+        crtc.showing = None if image is None else replace(image, sequence=sequence, time_ns=time_ns)
         crtc.arming = None
-
-    def _send(self, crtc: Crtc, new: CrtcState, sequence: int, time_ns: int) -> None:
-        event, new.event = new.event, None
-        assert event is not None, "an event is sent once"
-        fb_ids = crtc.showing.fb_ids if crtc.showing is not None else ()
         self._kernel.report(
             FlipTrace(
                 time_ns or self._kernel.now_ns,
                 crtc_id=crtc.id,
                 sequence=sequence,
-                fb_ids=fb_ids,
-                user_data=event.user_data,
+                fb_ids=() if image is None else image.fb_ids,
+                user_data=0 if new.event is None else new.event.user_data,
             )
         )
+
+    def _send(self, crtc: Crtc, new: CrtcState, sequence: int, time_ns: int) -> None:
+        event, new.event = new.event, None
+        assert event is not None, "an event is sent once"
         event.send(crtc_id=crtc.id, sequence=sequence, time_ns=time_ns, now_ns=self._kernel.now_ns)
 
     # -- steps 11 to 13 ------------------------------------------------------------------------
@@ -179,28 +185,3 @@ def _vrr_min_mhz(new: CrtcState) -> int:
         (connector.output.vrr_min_mhz for connector in new.connectors if connector.output is not None),
         default=0,
     )
-
-
-def _image_of(crtc: Crtc) -> Scanout:
-    """What the planes of `crtc` are programmed to show."""
-    mode = crtc.state.mode
-    assert mode is not None, "checked: active needs a mode"
-    layers = []
-    for plane in sorted(crtc.state.planes, key=lambda plane: plane.zpos):
-        fb = plane.state.fb
-        assert fb is not None, "checked: a plane on a CRTC has a framebuffer"
-        layers.append(
-            Layer(
-                plane_id=plane.id,
-                kind=plane.kind,
-                fb_id=fb.id,
-                gem=fb.gem,
-                size=(fb.width, fb.height),
-                format=fb.format,
-                pitch=fb.pitch,
-                offset=fb.offset,
-                source=plane.state.source,
-                target=plane.state.target,
-            )
-        )
-    return Scanout(size=(mode.hdisplay, mode.vdisplay), layers=tuple(layers))

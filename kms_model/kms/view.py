@@ -45,8 +45,10 @@ class Scanout:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CrtcView:
-    """`showing` is None while the CRTC is off, `pending` what the next vblank will latch."""
+    """Three stages of an image: `waiting` is committed and held by fences, `pending` is programmed for the
+    coming vblank, `showing` is on the screen (None while that is off)."""
 
     crtc_id: int
     showing: Scanout | None
     pending: Scanout | None
+    waiting: Scanout | None

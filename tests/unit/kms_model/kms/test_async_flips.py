@@ -20,6 +20,7 @@ def test_it_is_on_screen_at_once_and_says_the_last_vblank(client, world):
     (event,) = client.events()
     assert client.shown() == (fb,)
     assert (event.sequence, event.time_ns) == (sequence, time_ns)
+    assert world.trace[-1].t_ns == world.now_ns
     assert world.device.next_deadline_ns() is None
     client.commit(TEAR, ("primary0", "FB_ID", fb))
 

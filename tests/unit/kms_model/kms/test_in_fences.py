@@ -44,12 +44,15 @@ def test_a_pending_in_fence_delays_the_flip_and_not_the_ioctl(client, world):
         ("crtc0", "OUT_FENCE_PTR", client.pointer()),
     )
     world.run_ms(100)
+    view = world.device.kms.view()[0]
     assert client.read("primary0", "FB_ID") == fb
-    assert client.shown() == (shown,)
+    assert (client.shown(), view.pending, view.waiting.fb_ids) == ((shown,), None, (fb,))
     assert client.events() == []
     assert world.device.next_deadline_ns() is None
 
     client.signal(timeline)
+    view = world.device.kms.view()[0]
+    assert (client.shown(), view.pending.fb_ids, view.waiting) == ((shown,), (fb,), None)
     world.run_ms(17)
     assert client.shown() == (fb,)
     assert len(client.events()) == 1
