@@ -129,6 +129,11 @@ class Shell:
         if toplevel.xdg.said_hello:
             self._windows.configure(toplevel)
 
+    def configure_again(self, toplevel: Toplevel) -> None:
+        """Something outside of the core changed that its client must ack; before the first configure, nothing."""
+        if toplevel.xdg.said_hello:
+            self._windows.configure(toplevel)
+
     def set_minimized(self, toplevel: Toplevel, now_ns: int) -> None:
         self._windows.minimize(toplevel)
         self._layout.settle(now_ns)
@@ -225,6 +230,10 @@ class Shell:
         if xdg is None:
             return
         _check_constructed(xdg)
+        if isinstance(xdg.window, Popup) and xdg.window.parent is None:
+            raise Violation(
+                XdgWmBase.Error.INVALID_POPUP_PARENT, "a popup needs a parent by its first commit"
+            )
         pending = surface.pending
         if isinstance(pending.attached, Buffer) and not xdg.is_configured:
             raise Violation(XdgError.UNCONFIGURED_BUFFER, "a buffer before the first ack_configure")

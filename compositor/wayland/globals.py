@@ -24,7 +24,6 @@ from syncline.compositor.wayland.surface import WlCompositor
 from syncline.compositor.wayland.surface_extras import (
     WpContentTypeManagerV1,
     WpFractionalScaleManagerV1,
-    WpTearingControlManagerV1,
 )
 from syncline.compositor.wayland.syncobj import WpLinuxDrmSyncobjManagerV1
 from syncline.compositor.wayland.viewporter import WpViewporter
@@ -54,7 +53,6 @@ SPOKEN: Final = (
     Spoken("zwp_linux_dmabuf_v1", 6, ZwpLinuxDmabufV1),
     Spoken("wp_linux_drm_syncobj_manager_v1", 1, WpLinuxDrmSyncobjManagerV1),
     Spoken("wp_presentation", 2, WpPresentation),
-    Spoken("wp_tearing_control_manager_v1", 1, WpTearingControlManagerV1),
     Spoken("wp_viewporter", 1, WpViewporter),
     Spoken("wp_single_pixel_buffer_manager_v1", 1, WpSinglePixelBufferManagerV1),
     Spoken("wp_fractional_scale_manager_v1", 1, WpFractionalScaleManagerV1),

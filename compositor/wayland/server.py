@@ -36,7 +36,7 @@ from syncline.compositor.core.effects import (
     Presented,
 )
 from syncline.compositor.core.output import Output
-from syncline.compositor.core.report import ReportEvent
+from syncline.compositor.core.report import ReportEvent, ViolationEvent
 from syncline.compositor.wayland.delivery import tell_surface, tell_tokens, tell_window
 from syncline.compositor.wayland.dmabuf_feedback import format_table
 from syncline.compositor.wayland.focus import tell_seat
@@ -176,6 +176,7 @@ class Server:
 
     def _drop(self, line: _Line) -> None:
         """Whatever a client leaves behind goes here, in one place, however it went."""
+        self._report_error(line)
         line.session.gone = True
         self._core.remove_client(line.session.client, self._stage.now_ns)
         line.transport.write(line.connection.take_output())
@@ -183,6 +184,14 @@ class Server:
         line.connection.hang_up()
         self._lines.remove(line)
         del self._stage.sessions[line.session.client]
+
+    def _report_error(self, line: _Line) -> None:
+        error = line.connection.error
+        if error is not None and not line.session.is_journalled:
+            code = f"{error.interface}.error.{error.code}"
+            name = line.session.client.name
+            event = ViolationEvent(t_ns=self._stage.now_ns, client=name, code=code, text=error.text)
+            self._report([event])
 
     def _flush(self) -> None:
         lines, self._with_output[:] = list(self._with_output), []

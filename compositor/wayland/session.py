@@ -77,6 +77,8 @@ class Session:
     client: Client
     globals: Globals
     gone: bool = False
+    is_journalled: bool = False
+    """The core has put this client's violation into the report itself."""
     descriptors: Descriptors = field(default_factory=Descriptors)
     pulse: Pulse = field(default_factory=Pulse)
     surfaces: dict[Surface, SurfaceObjects] = field(default_factory=dict)
@@ -140,11 +142,14 @@ class Session:
         )
 
     @contextmanager
-    def blaming(self, by: Resource, surface: Surface | None = None) -> Iterator[None]:
+    def blaming(
+        self, by: Resource, surface: Surface | None = None, *, is_journalled: bool = False
+    ) -> Iterator[None]:
         """Around calls to the core: its Violation becomes the ProtocolError a handler may raise."""
         try:
             yield
         except Violation as violation:
+            self.is_journalled = is_journalled
             raise self.violated(violation, surface=surface, by=by) from violation
 
 

@@ -136,7 +136,7 @@ class WlSurface(Resource):
         copied = list(pending.get_release) if isinstance(attached, ShmBuffer) and pending.attached else []
         if copied:
             pending.get_release = []
-        with session.blaming(self, self.surface):
+        with session.blaming(self, self.surface, is_journalled=True):
             session.core.commit(self.surface, session.now_ns)
         session.sweep()
         if isinstance(attached, ShmBuffer) and attached.alive:
@@ -146,8 +146,20 @@ class WlSurface(Resource):
             callback.done(0)
 
     def destroy(self) -> None:
-        with self.session.blaming(self, self.surface):
-            self.session.core.destroy_surface(self.surface, self.session.now_ns)
+        surface = self.surface
+        states = [surface.pending, *(update.state for update in surface.queue)]
+        callbacks = [*surface.frame_callbacks, *surface.pending.get_release]
+        callbacks += [callback for state in states for callback in state.frame_callbacks]
+        unanswered = surface.pending.feedbacks
+        with self.session.blaming(self, surface):
+            self.session.core.destroy_surface(surface, self.session.now_ns)
+        for callback in callbacks:  # that will never be called: their ids are the client's again
+            assert isinstance(callback, Callback)
+            callback.finish()
+        for feedback in unanswered:
+            assert isinstance(feedback, Resource)
+            feedback.send("discarded")
+            feedback.finish()
 
     def on_destroyed(self) -> None:
         self._uploads.close()

@@ -6,8 +6,6 @@ from syncline.compositor.wayland.surface import SurfaceFactory, SurfaceObject, W
 from syncline.protocol.enums import (
     WpContentTypeManagerV1 as WpContentTypeManagerV1Enums,
     WpFractionalScaleManagerV1 as WpFractionalScaleManagerV1Enums,
-    WpTearingControlManagerV1 as WpTearingControlManagerV1Enums,
-    WpTearingControlV1 as WpTearingControlV1Enums,
 )
 from syncline.protocol.object import NewId
 
@@ -52,23 +50,3 @@ class WpContentTypeV1(SurfaceObject):
 
     def destroy(self) -> None:
         self.surface.pending.content_type = 0
-
-
-class WpTearingControlManagerV1(SurfaceFactory):
-    interface = "wp_tearing_control_manager_v1"
-
-    def get_tearing_control(self, new: NewId, surface: WlSurface) -> None:
-        error = WpTearingControlManagerV1Enums.Error.TEARING_CONTROL_EXISTS  # G1
-        self.check_first(surface, WpTearingControlV1.interface, error)
-        WpTearingControlV1(new, surface)
-
-
-class WpTearingControlV1(SurfaceObject):
-    interface = "wp_tearing_control_v1"
-
-    def set_presentation_hint(self, hint: int) -> None:
-        self.surface.pending.tearing = hint == WpTearingControlV1Enums.PresentationHint.ASYNC_
-
-    def destroy(self) -> None:
-        """Back to vsync with the next commit (G2)."""
-        self.surface.pending.tearing = False

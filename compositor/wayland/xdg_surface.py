@@ -18,6 +18,12 @@ class XdgSurface(SurfaceObject):
         self.base = base
         self.xdg = xdg
         self._wl_surface = wl_surface
+        self.session.surfaces[self.surface].by_interface[base.interface] = base  # some commits are its error
+
+    def on_destroyed(self) -> None:
+        super().on_destroyed()
+        if objects := self.session.surfaces.get(self.surface):
+            del objects.by_interface[self.base.interface]
 
     def get_toplevel(self, new: NewId) -> None:
         with self.session.blaming(self.base, self.surface):

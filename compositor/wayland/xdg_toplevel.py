@@ -107,7 +107,7 @@ class ZxdgDecorationManagerV1(Resource):
         existing = self._session.object_of(toplevel.surface, ZxdgToplevelDecorationV1.interface)
         if existing is not None:
             raise existing.error(DecorationEnums.Error.ALREADY_CONSTRUCTED, f"{toplevel!r} has one already")
-        ZxdgToplevelDecorationV1(new, toplevel.wl_surface)
+        ZxdgToplevelDecorationV1(new, toplevel)
 
     def destroy(self) -> None:
         """Decorations stay."""
@@ -118,8 +118,9 @@ class ZxdgToplevelDecorationV1(SurfaceObject):
 
     interface = "zxdg_toplevel_decoration_v1"
 
-    def __init__(self, new: NewId, wl_surface: WlSurface) -> None:
-        super().__init__(new, wl_surface)
+    def __init__(self, new: NewId, toplevel: XdgToplevel) -> None:
+        super().__init__(new, toplevel.wl_surface)
+        self._toplevel = toplevel.toplevel
         self._answer()
 
     def set_mode(self, mode: int) -> None:
@@ -135,3 +136,4 @@ class ZxdgToplevelDecorationV1(SurfaceObject):
 
     def _answer(self) -> None:
         self.send("configure", DecorationEnums.Mode.SERVER_SIDE)
+        self.session.core.shell.configure_again(self._toplevel)

@@ -126,6 +126,24 @@ def test_frame_callbacks_come_in_the_order_of_commits(client, world) -> None:
     assert [obj for obj, name, *_ in client.story if name == "done"] == [first, second, third]
 
 
+def test_callbacks_of_a_destroyed_surface_are_given_back(client, world) -> None:
+    """A client that makes and drops surfaces for ever must not run out of objects."""
+    window = client.toplevel()
+    presentation = client.bind("wp_presentation")
+    client.make(window.surface, "frame")
+    window.surface.send("commit")  # without content nobody will call it
+    last = [client.make(window.surface, each) for each in ("frame", "get_release")]
+    feedback = client.make(presentation, "feedback", window.surface)
+    for each in (window.toplevel, window.xdg, window.surface):
+        each.send("destroy")
+    client.roundtrip()
+
+    kinds = [type(each).interface for each in client.connection.objects.values()]
+    assert "wl_callback" not in kinds
+    assert not any(each.events for each in last)
+    assert feedback.events == [("discarded",)]
+
+
 @pytest.mark.requirement("C8")
 def test_a_replaced_attach_is_not_released(client) -> None:
     window = client.toplevel()

@@ -1,15 +1,13 @@
-"""Fractional scale, content type and tearing on the wire."""
+"""Fractional scale and content type on the wire."""
 
 import pytest
 
 ONE_PER_SURFACE = [
     ("wp_fractional_scale_manager_v1", "get_fractional_scale", 0),
     ("wp_content_type_manager_v1", "get_surface_content_type", 0),
-    ("wp_tearing_control_manager_v1", "get_tearing_control", 0),
 ]
 
 
-@pytest.mark.requirement("G1")
 @pytest.mark.parametrize(("interface", "request_", "code"), ONE_PER_SURFACE)
 def test_a_surface_has_one_object_of_each(client, interface, request_, code) -> None:
     manager, surface = client.bind(interface), client.surface()
@@ -30,7 +28,6 @@ def test_after_destruction_there_may_be_another(client, interface, request_, cod
     client.expect_no_error()
 
 
-@pytest.mark.requirement("G2")
 @pytest.mark.parametrize(("interface", "request_", "code"), ONE_PER_SURFACE)
 def test_orphans_may_be_destroyed(client, interface, request_, code) -> None:
     manager, surface = client.bind(interface), client.surface()
@@ -49,14 +46,11 @@ def test_the_preferred_scale_is_told_in_120ths(client) -> None:
     assert scale.events == [("preferred_scale", 120)]
 
 
-@pytest.mark.requirement("G2")
 def test_hints_are_taken_also_by_orphans(client) -> None:
     surface = client.surface()
     content = client.make(client.bind("wp_content_type_manager_v1"), "get_surface_content_type", surface)
-    tearing = client.make(client.bind("wp_tearing_control_manager_v1"), "get_tearing_control", surface)
     for _ in range(2):
         content.send("set_content_type", 3)
-        tearing.send("set_presentation_hint", 1)
         if surface.alive:
             surface.send("commit")
             surface.send("destroy")

@@ -476,6 +476,18 @@ def test_the_server_decorates_whatever_was_asked_for(client, base, decorations) 
     assert all(mode == [2] for mode in decoration.heard("configure"))
 
 
+def test_a_window_on_screen_is_configured_for_its_decoration(client, world, base, decorations) -> None:
+    window = shown(client, world, base)
+    heard = len(window.xdg.heard("configure"))
+    decoration = client.make(decorations, "get_toplevel_decoration", window.toplevel)
+    client.roundtrip()
+
+    assert [name for obj, name, *_ in client.story if obj in (decoration, window.xdg)][-2:] == [
+        "configure"
+    ] * 2
+    assert len(window.xdg.heard("configure")) == heard + 1
+
+
 def test_a_window_has_one_decoration(client, base, decorations) -> None:
     window = client.toplevel(base)
     client.make(decorations, "get_toplevel_decoration", window.toplevel)
