@@ -95,12 +95,12 @@ class _Call:
         flags = self._request.flags
         for object_id, prop_id, value in self._request.props:
             await self._parser.set(object_id, prop_id, value)
+        for crtc_state in self._state.crtcs.values():
+            crtc_state.async_flip = bool(flags & AtomicFlag.PAGE_FLIP_ASYNC)
         if flags & AtomicFlag.TEST_ONLY:
             await check(self._display, self._state)
             self._display.states.remove(self._state)
             return
-        for crtc_state in self._state.crtcs.values():
-            crtc_state.async_flip = bool(flags & AtomicFlag.PAGE_FLIP_ASYNC)
         want_event = bool(flags & AtomicFlag.PAGE_FLIP_EVENT)
         self._signalling.prepare(self._file, want_event=want_event, user_data=self._request.user_data)
         await check(self._display, self._state)

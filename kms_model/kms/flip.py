@@ -12,6 +12,7 @@ from syncline.kms_model.kms.event import FlipEvent
 from syncline.kms_model.kms.lock import AcquireContext, Deadlock
 from syncline.kms_model.kms.objects import Crtc, Framebuffer
 from syncline.kms_model.kms.state import AtomicState
+from syncline.kms_model.task import Interrupted
 from syncline.kms_model.uapi import AtomicFlag, DeviceError, ModePageFlip
 
 _KNOWN_FLAGS: Final = AtomicFlag.PAGE_FLIP_EVENT | AtomicFlag.PAGE_FLIP_ASYNC
@@ -33,7 +34,7 @@ async def page_flip(display: Display, file: File, request: ModePageFlip) -> None
     try:
         while not await _attempt(display, file, request, crtc, state, event):
             state.clear()
-    except BaseException:
+    except (DeviceError, Interrupted):
         event.cancel()
         if state in display.states:
             display.states.remove(state)

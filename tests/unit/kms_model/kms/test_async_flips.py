@@ -73,6 +73,7 @@ def test_the_framebuffer_must_be_like_the_one_it_replaces(client):
     alpha = client.framebuffer(format=FORMAT_ARGB8888)
 
     assert client.refused(TEAR, ("primary0", "FB_ID", alpha)) == EINVAL
+    assert client.refused(Flag.TEST_ONLY | Flag.PAGE_FLIP_ASYNC, ("primary0", "FB_ID", alpha)) == EINVAL
 
 
 def test_a_legacy_flip_tears_too(client):
