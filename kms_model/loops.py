@@ -201,14 +201,10 @@ async def _loudly(loop: L, main: Callable[[L], Coroutine[Any, Any, T]]) -> T:
     assert isinstance(loop, asyncio.AbstractEventLoop)
     crash.watch(loop, asyncio.current_task())
     try:
-        result = await main(loop)
-    except asyncio.CancelledError:
+        return await main(loop)
+    finally:
         if crash.fault is not None:
-            raise crash.fault from None
-        raise
-    if crash.fault is not None:
-        raise crash.fault
-    return result
+            raise crash.fault  # whatever became of main on its way out
 
 
 def run_real(main: Callable[[RealLoop], Coroutine[Any, Any, T]]) -> T:

@@ -76,6 +76,18 @@ def test_an_exception_in_a_deadline_ends_the_run_and_comes_out_of_it(run) -> Non
         run(main)
 
 
+def test_it_comes_out_also_when_the_run_fails_otherwise_on_its_way_out() -> None:
+    async def main(loop: VirtualLoop) -> None:
+        loop.call_at_ns(loop.now_ns() + MS, lambda: 1 // 0)  # type: ignore[arg-type, return-value]
+        try:
+            await sleep_until(loop, loop.now_ns() + 100 * MS)
+        finally:
+            raise OSError("the connection is gone, too")
+
+    with pytest.raises(ZeroDivisionError):
+        run_virtual(main)
+
+
 def test_the_real_loop_wakes_no_earlier_than_asked() -> None:
     async def main(loop: RealLoop) -> list[int]:
         late = []
