@@ -20,6 +20,8 @@ class Demo:
     gpu_ms: float = 2.0
     buffers: int = 3
     needs_device: bool = True
+    buffers_min: int = 2
+    """With one, the only image stays on the screen and there is none to draw the next frame in."""
     may_signal_early: bool = False
 
     def complete(self, options: Options) -> Options:
@@ -30,6 +32,15 @@ class Demo:
             buffers=self.buffers if options.buffers is None else options.buffers,
             title=options.title or self.name,
         )
+
+    def objection(self, options: Options) -> str | None:
+        """Why this demo cannot run like that, in one sentence; None if it can."""
+        if options.signal_early and not self.may_signal_early:
+            able = ", ".join(each.name for each in DEMOS.values() if each.may_signal_early)
+            return f"{self.name} has no acquire point to signal early; {able} do"
+        if options.buffers is not None and options.buffers < self.buffers_min:
+            return f"{self.name} needs {self.buffers_min} buffers: one is always on the screen"
+        return None
 
 
 DEMOS: Final = {
@@ -52,6 +63,7 @@ DEMOS: Final = {
             about="wl_shm, painted by the CPU",
             gpu_ms=0.0,
             buffers=2,
+            buffers_min=1,
             needs_device=False,
         ),
         Demo(

@@ -63,9 +63,9 @@ def _command(demo: Demo) -> Callable[[Options], int]:
 
 def launch(demo: Demo, options: Options) -> int:
     """Run one demo as this process: its own loop, socket and device file. Returns the exit status."""
-    if options.signal_early and not demo.may_signal_early:
-        able = ", ".join(each.name for each in DEMOS.values() if each.may_signal_early)
-        return _complain(f"{demo.name} has no acquire point to signal early; {able} do", EXIT_USAGE)
+    objection = demo.objection(options)
+    if objection is not None:
+        return _complain(objection, EXIT_USAGE)
     try:
         run_real(lambda loop: _run(loop, demo, demo.complete(options)))
     except Unavailable as error:

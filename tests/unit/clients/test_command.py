@@ -22,6 +22,7 @@ def empty_runtime_dir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         pytest.param(["shm", "--socket", "w"], "syncline compositor", id="no compositor"),
         pytest.param(["shm"], "WAYLAND_DISPLAY", id="no socket named"),
         pytest.param(["shm", "--signal-early"], "solid, hog do", id="nothing to signal"),
+        pytest.param(["solid", "--buffers", "1"], "needs 2 buffers", id="too few images"),
         pytest.param(["solid", "--size", "wide"], "WIDTHxHEIGHT", id="bad value"),
         pytest.param(["solid", "--colour", "red"], "--colour", id="unknown flag"),
         pytest.param(["liquid"], "solid", id="unknown demo"),
