@@ -47,6 +47,8 @@ class Profile:
     the CRTC is still off, and their event is sent at once."""
     waits_for_flip: bool = True
     """The commit tail waits for flip_done rather than for one vblank (kernel.md 3.3, step 12)."""
+    one_format_planes: bool = False
+    """Primary planes show XRGB8888 and cursors ARGB8888, nothing else (virtio_gpu)."""
     primary_covers_crtc: bool = False
     """A primary plane smaller than the mode is -EINVAL."""
     gpu: bool = False
@@ -131,6 +133,7 @@ VIRTIO_GPU: Final = Profile(
     modes=(_VGA,),
     enables_before_planes=False,
     waits_for_flip=False,
+    one_format_planes=True,
     primary_covers_crtc=True,
     gpu=True,
 )

@@ -76,14 +76,21 @@ async def check_planes(display: Display, state: AtomicState) -> None:
 def check_placement(display: Display, plane: Plane, new: PlaneState, crtc_state: CrtcState) -> None:
     """drm_atomic_helper_check_plane_state: ERANGE if it would have to scale, EINVAL if it must cover and does not."""
     _, _, source_width, source_height = new.source
-    x, y, width, height = new.target
+    _, _, width, height = new.target
     if source_width != width * _ONE or source_height != height * _ONE or not width or not height:
         raise DeviceError(ERANGE, f"plane {plane.id} cannot scale")
+    if plane.kind is PlaneType.PRIMARY and display.profile.primary_covers_crtc:
+        _check_cover(new, crtc_state)
+
+
+def _check_cover(new: PlaneState, crtc_state: CrtcState) -> None:
+    """A plane that is not visible at all need not cover."""
+    x, y, width, height = new.target
     mode = crtc_state.mode
-    if plane.kind is PlaneType.PRIMARY and display.profile.primary_covers_crtc and mode is not None:
-        right, bottom = x + width, y + height
-        if x > 0 or y > 0 or right < mode.hdisplay or bottom < mode.vdisplay:
-            raise DeviceError(EINVAL, "the primary plane must cover the CRTC")
+    if mode is None or x >= mode.hdisplay or y >= mode.vdisplay or x + width <= 0 or y + height <= 0:
+        return
+    if x > 0 or y > 0 or x + width < mode.hdisplay or y + height < mode.vdisplay:
+        raise DeviceError(EINVAL, "the primary plane must cover the CRTC")
 
 
 def _check_async(plane: Plane, old: Framebuffer | None, new: Framebuffer) -> None:

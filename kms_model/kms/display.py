@@ -155,7 +155,7 @@ class Display:
             index=len(self.planes),
             kind=kind,
             crtcs=(crtc,),
-            formats=FORMATS,
+            formats=_formats(self.profile, kind),
         )
         plane.in_formats = self.register(Blob(self.new_id(), _in_formats(plane.formats)))
         self.planes.append(self.register(plane))
@@ -182,6 +182,12 @@ class Display:
             fence_context=self.kernel.new_context(),
         )
         self.connectors.append(self.register(connector))
+
+
+def _formats(profile: Profile, kind: PlaneType) -> tuple[int, ...]:
+    if not profile.one_format_planes:
+        return FORMATS
+    return (FORMAT_ARGB8888,) if kind is PlaneType.CURSOR else (FORMAT_XRGB8888,)
 
 
 def _view(crtc: Crtc) -> CrtcView:

@@ -32,12 +32,11 @@ class FlipEvent:
         if file is not None:
             file.cancel_event()
 
-    def send(self, *, crtc_id: int, sequence: int, time_ns: int, now_ns: int) -> None:
-        """A `time_ns` of 0 (no vblank ever) is no timestamp for a fence: it takes `now_ns`."""
+    def send(self, *, crtc_id: int, sequence: int, time_ns: int) -> None:
         if self.flip_done is not None:
             self.flip_done.complete()
         if self.fence is not None:
-            self.fence.signal(time_ns or now_ns)
+            self.fence.signal(time_ns)
         if self._file is not None:
             self._file.send_event(
                 FlipComplete(user_data=self.user_data, crtc_id=crtc_id, sequence=sequence, time_ns=time_ns)

@@ -129,7 +129,7 @@ class Tail:
         crtc.arming = None
         self._kernel.report(
             FlipTrace(
-                time_ns or self._kernel.now_ns,
+                time_ns,
                 crtc_id=crtc.id,
                 sequence=sequence,
                 fb_ids=() if image is None else image.fb_ids,
@@ -140,7 +140,7 @@ class Tail:
     def _send(self, crtc: Crtc, new: CrtcState, sequence: int, time_ns: int) -> None:
         event, new.event = new.event, None
         assert event is not None, "an event is sent once"
-        event.send(crtc_id=crtc.id, sequence=sequence, time_ns=time_ns, now_ns=self._kernel.now_ns)
+        event.send(crtc_id=crtc.id, sequence=sequence, time_ns=time_ns)
 
     # -- steps 11 to 13 ------------------------------------------------------------------------
 

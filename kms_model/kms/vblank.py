@@ -81,11 +81,11 @@ class Vblank:
         return self._grid is not None
 
     def last(self) -> tuple[int, int]:
-        """Number and time of the newest vblank; of the last before it stopped, (0, 0) if it never ran."""
+        """Number and time of the newest vblank; of the last before it stopped, (0, now) if it never ran."""
         if self._grid is not None:
             self._count = self._grid.count_at(self._kernel.now_ns)
             self._time_ns = self._grid.time_of(self._count)
-        return self._count, self._time_ns
+        return self._count, self._time_ns or self._kernel.now_ns
 
     def next_ns(self) -> int:
         """The coming vblank, after now. The CRTC must be running."""

@@ -75,6 +75,9 @@ def test_a_small_primary_plane_is_for_drivers_that_can(client, make_lone_client)
     strict.light_up()
     window = strict.framebuffer(640, 480)
     assert strict.refused(0, *strict.plane("primary0", window, size=(640, 480), x=10)) == EINVAL
+    strict.commit(0, *strict.plane("primary0", window, size=(640, 480), x=5000))
+    alpha = strict.framebuffer(format=FORMAT_ARGB8888)
+    assert strict.refused(0, *strict.plane("primary0", alpha)) == EINVAL
 
 
 @pytest.mark.parametrize("clip", [(0, 0, 0, 5), (5, 5, 4, 6), (-1, 0, 5, 5), (0, 0, 1281, 5)])

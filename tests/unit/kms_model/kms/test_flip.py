@@ -166,10 +166,15 @@ def test_simple_drivers_tell_a_modeset_at_once_because_the_crtc_is_still_off(mak
     client = make_lone_client(profile("vkms"))
     fb = client.framebuffer()
 
-    pending = client.start_commit(Flag.ALLOW_MODESET | ASK, *client.output(0, fb))
+    pending = client.start_commit(
+        Flag.ALLOW_MODESET | ASK, *client.output(0, fb), ("crtc0", "OUT_FENCE_PTR", client.pointer())
+    )
 
-    assert pending.done
-    assert len(client.events()) == 1
+    ((_, fence),) = pending.result().out_fences
+    client.world.fds.append(fence)
+    (event,) = client.events()
+    (member,) = client.call(SyncFileInfo(fence, num_fences=1)).fences
+    assert event.time_ns == member.timestamp_ns == client.world.now_ns
     assert client.shown() == (fb,)
 
 
