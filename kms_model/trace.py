@@ -28,7 +28,7 @@ class JobTrace(TraceEvent, frozen=True, tag="job"):
     error: int = 0
 
 
-class CommitTrace(TraceEvent, frozen=True, tag="commit"):
+class CommitTrace(TraceEvent, frozen=True, tag="atomic"):
     """An atomic commit passed the point of no return; `fences` of its planes are still unsignalled."""
 
     crtc_ids: tuple[int, ...]
