@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from errno import EACCES
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -119,7 +120,7 @@ async def _run(loop: RealLoop, options: Options, caps: dict[str, int]) -> None:
         device = _open_device(path)
         owned.callback(device.close)
         policy = Policy(acquire=options.acquire, implicit=options.implicit)
-        driver = Driver(loop, device, policy=policy, caps=caps, report=report)
+        driver = _take_screens(loop, device, path, policy, caps, report)
         owned.callback(driver.close)
         listener = _listen(loop, options.socket, driver.server.accept)
         owned.callback(listener.close)
@@ -127,6 +128,24 @@ async def _run(loop: RealLoop, options: Options, caps: dict[str, int]) -> None:
         sys.stdout.write(f"syncline compositor: ready on {listener.path.name} ({screens}; device {path})\n")
         sys.stdout.flush()
         await end.wait()
+
+
+def _take_screens(
+    loop: RealLoop,
+    device: RemoteFile,
+    path: Path,
+    policy: Policy,
+    caps: dict[str, int],
+    report: Callable[[list[ReportEvent]], None],
+) -> Driver:
+    try:
+        return Driver(loop, device, policy=policy, caps=caps, report=report)
+    except DeviceError as refusal:
+        if refusal.errno == EACCES:
+            raise Unavailable(
+                f"another compositor drives {path}: stop it, or choose another device"
+            ) from refusal
+        raise
 
 
 def _unheard(_events: list[ReportEvent]) -> None:

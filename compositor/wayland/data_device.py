@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from syncline.compositor.wayland.blame import no_memory
 from syncline.compositor.wayland.seat import WlSeat
 from syncline.compositor.wayland.session import Session, Stage
 from syncline.compositor.wayland.surface import WlSurface
@@ -10,9 +11,7 @@ from syncline.protocol.enums import (
     WlDataDeviceManager as WlDataDeviceManagerEnums,
     WlDataOffer as WlDataOfferEnums,
     WlDataSource as WlDataSourceEnums,
-    WlDisplay as WlDisplayEnums,
 )
-from syncline.protocol.errors import ProtocolError
 from syncline.protocol.fd import ReceivedFd
 from syncline.protocol.object import NewId, Resource
 
@@ -54,7 +53,7 @@ class WlDataSource(Resource):
 
     def offer(self, mime_type: str) -> None:
         if len(self.mime_types) >= MAX_MIME_TYPES:
-            raise ProtocolError(1, WlDisplayEnums.Error.NO_MEMORY, f"{MAX_MIME_TYPES} types are enough")
+            raise no_memory(f"{MAX_MIME_TYPES} types are enough")
         self.mime_types.append(mime_type)
 
     def set_actions(self, dnd_actions: int) -> None:

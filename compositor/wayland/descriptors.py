@@ -3,8 +3,7 @@
 import os
 from typing import Final
 
-from syncline.protocol.enums import WlDisplay
-from syncline.protocol.errors import ProtocolError
+from syncline.compositor.wayland.blame import no_memory
 from syncline.protocol.fd import ReceivedFd
 
 MAX_HELD: Final = 1024
@@ -20,9 +19,7 @@ class Descriptors:
     def take(self, fd: ReceivedFd) -> int:
         """Keep it, until `close` or `leave`. Raises ProtocolError: no_memory."""
         if self._held >= MAX_HELD:
-            raise ProtocolError(
-                1, WlDisplay.Error.NO_MEMORY, f"{MAX_HELD} descriptors are held", interface="wl_display"
-            )
+            raise no_memory(f"{MAX_HELD} descriptors are held")
         self._held += 1
         return fd.take()
 

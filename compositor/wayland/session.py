@@ -3,9 +3,6 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import cache
-from re import sub
-from typing import Final
 
 from syncline.compositor.core.buffer import Buffer
 from syncline.compositor.core.compositor import Compositor
@@ -14,6 +11,7 @@ from syncline.compositor.core.errors import Violation
 from syncline.compositor.core.output import Output
 from syncline.compositor.core.surface import Client, Surface
 from syncline.compositor.core.syncobj import Timeline
+from syncline.compositor.wayland.blame import DISPLAY, display_error, interface_of
 from syncline.compositor.wayland.descriptors import Descriptors
 from syncline.compositor.wayland.memfd import Memfd
 from syncline.compositor.wayland.pulse import Pulse
@@ -21,8 +19,6 @@ from syncline.protocol.display import Globals
 from syncline.protocol.enums import WlDisplay
 from syncline.protocol.errors import ProtocolError
 from syncline.protocol.object import Resource
-
-DISPLAY_ID: Final = 1
 
 
 @dataclass(slots=True)
@@ -126,20 +122,17 @@ class Session:
 
         Looked for at the surface, then at `by`, the object that was asked; wl_display takes its own codes.
         """
-        interface = _interface_of(type(violation.code))
+        interface = interface_of(type(violation.code))
         subject = self.object_of(surface, interface) if surface else None
         if subject is None and by is not None and by.interface == interface:
             subject = by
         if subject is not None:
             return subject.error(violation.code, violation.text)
-        if interface == "wl_display":
-            return ProtocolError(DISPLAY_ID, violation.code, violation.text, interface=interface)
+        if interface == DISPLAY:
+            return display_error(violation.code, violation.text)
         # Only what is judged late outlives its object; its own code would mean something else on another.
         assert by is None, f"{by!r} cannot speak for {interface}: {violation}"
-        error = WlDisplay.Error.IMPLEMENTATION
-        return ProtocolError(
-            DISPLAY_ID, error, f"{interface}, gone since: {violation}", interface="wl_display"
-        )
+        return display_error(WlDisplay.Error.IMPLEMENTATION, f"{interface}, gone since: {violation}")
 
     @contextmanager
     def blaming(
@@ -151,10 +144,3 @@ class Session:
         except Violation as violation:
             self.is_journalled = is_journalled
             raise self.violated(violation, surface=surface, by=by) from violation
-
-
-@cache
-def _interface_of(enum: type) -> str:
-    """`WpViewport.Error` belongs to wp_viewport: enums are nested in classes named after interfaces."""
-    outer = enum.__qualname__.partition(".")[0]
-    return sub(r"(?<!^)([A-Z])", r"_\1", outer).lower()

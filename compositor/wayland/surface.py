@@ -4,6 +4,8 @@ from typing import Final
 
 from syncline.compositor.core.geometry import MAX_REGION_RECTS, Rect, Region
 from syncline.compositor.core.state import UNATTACHED, Attach, Attached
+from syncline.compositor.core.surface import Surface
+from syncline.compositor.wayland.blame import no_memory
 from syncline.compositor.wayland.buffer import CoreBuffer, ShmBuffer, WlBuffer
 from syncline.compositor.wayland.pool import PoolShrunk
 from syncline.compositor.wayland.session import Session, SurfaceObjects
@@ -11,12 +13,10 @@ from syncline.compositor.wayland.upload import Uploads, damage_in_buffer
 from syncline.kms_model.uapi import DeviceError
 from syncline.protocol.display import Callback
 from syncline.protocol.enums import (
-    WlDisplay as WlDisplayEnums,
     WlOutput as WlOutputEnums,
     WlShm as WlShmEnums,
     WlSurface as WlSurfaceEnums,
 )
-from syncline.protocol.errors import ProtocolError
 from syncline.protocol.object import NewId, Resource
 
 _Error = WlSurfaceEnums.Error
@@ -34,7 +34,9 @@ class WlCompositor(Resource):
         self._session = session
 
     def create_surface(self, new: NewId) -> None:
-        WlSurface(new, self._session)
+        with self._session.blaming(self):
+            surface = self._session.core.create_surface(self._session.client)
+        WlSurface(new, self._session, surface)
 
     def create_region(self, new: NewId) -> None:
         WlRegion(new)
@@ -79,14 +81,13 @@ class WlRegion(Resource):
 class WlSurface(Resource):
     interface = "wl_surface"
 
-    def __init__(self, new: NewId, session: Session) -> None:
+    def __init__(self, new: NewId, session: Session, surface: Surface) -> None:
         super().__init__(new)
         self.session = session
-        with session.blaming(self):
-            self.surface = session.core.create_surface(session.client)
+        self.surface = surface
         self._attached: WlBuffer | Attach | None = UNATTACHED
         self._uploads = Uploads(session)
-        session.surfaces[self.surface] = SurfaceObjects({self.interface: self})
+        session.surfaces[surface] = SurfaceObjects({self.interface: self})
 
     def attach(self, buffer: WlBuffer | None, x: int, y: int) -> None:
         if self.version >= 5:
@@ -186,7 +187,7 @@ class WlSurface(Resource):
             raise source.error(WlShmEnums.Error.INVALID_FD, text) from fault
         except DeviceError as refusal:
             text = f"no memory for a copy of {source.width}x{source.height} pixels"
-            raise ProtocolError(1, WlDisplayEnums.Error.NO_MEMORY, text) from refusal
+            raise no_memory(text) from refusal
 
 
 class SurfaceFactory(Resource):

@@ -1,0 +1,201 @@
+"""The compositor as a process: how it begins, how it ends, and what it says when it cannot begin."""
+
+import json
+import os
+import re
+import select
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+
+class Process:
+    """`python -m syncline.compositor` with a runtime directory of its own."""
+
+    def __init__(self, runtime_dir: Path, *words: str, pass_fds: tuple[int, ...] = ()) -> None:
+        self.runtime_dir = runtime_dir
+        self.popen = subprocess.Popen(
+            [sys.executable, "-m", "syncline.compositor", *words],
+            env=os.environ | {"XDG_RUNTIME_DIR": str(runtime_dir)},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            pass_fds=pass_fds,
+            cwd=ROOT,
+        )
+
+    def ready(self) -> str:
+        """The line that says so."""
+        return self.popen.stdout.readline()
+
+    def end(self, number: int = signal.SIGTERM) -> tuple[int, str, str]:
+        """Exit status, rest of stdout, stderr."""
+        self.popen.send_signal(number)
+        return self.wait()
+
+    def wait(self) -> tuple[int, str, str]:
+        out, err = self.popen.communicate()
+        return self.popen.returncode, out, err
+
+    def kill(self) -> None:
+        if self.popen.returncode is None:
+            self.popen.kill()
+            self.popen.communicate()
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Iterator[object]:
+    processes = []
+
+    def start(*words: str, **others: object) -> Process:
+        processes.append(Process(tmp_path, *words, **others))
+        return processes[-1]
+
+    yield start
+    for process in processes:
+        process.kill()
+
+
+def files(folder: Path) -> list[str]:
+    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if not path.is_dir())
+
+
+def test_it_says_when_it_is_ready_and_leaves_nothing_behind(run, tmp_path) -> None:
+    compositor = run("--output", "320x240@60")
+    line = compositor.ready()
+    assert re.match(r"syncline compositor: ready on wayland-1 \(Virtual-1 320x240; device .*/card0\)\n", line)
+    assert "wayland-1" in files(tmp_path)
+
+    assert compositor.end() == (0, "", "")
+    assert files(tmp_path) == []
+
+
+def test_ctrl_c_is_an_end_like_any_other(run, tmp_path) -> None:
+    compositor = run()
+    compositor.ready()
+
+    assert compositor.end(signal.SIGINT) == (0, "", "")
+    assert files(tmp_path) == []
+
+
+def test_it_ends_by_itself_after_so_many_seconds(run, tmp_path) -> None:
+    compositor = run("--seconds", "0.2", "--socket", "named")
+    assert "ready on named" in compositor.ready()
+
+    assert compositor.wait() == (0, "", "")
+    assert files(tmp_path) == []
+
+
+def test_its_events_are_lines_of_json(run, tmp_path) -> None:
+    reader, writer = os.pipe()
+    compositor = run("--events", f"fd:{writer}", pass_fds=(writer,))
+    os.close(writer)
+    with os.fdopen(reader) as stream:
+        first = json.loads(stream.readline())  # the screen has been lit
+        compositor.end()
+        rest = [json.loads(line) for line in stream]
+
+    assert first["ev"] == "flip"
+    assert first["output"] == "Virtual-1"
+    assert all(event["t_ns"] > 0 for event in rest)
+
+
+def test_a_killed_compositor_takes_its_own_device_along(run, tmp_path) -> None:
+    compositor = run()
+    compositor.ready()
+    children = Path(f"/proc/{compositor.popen.pid}/task/{compositor.popen.pid}/children").read_text().split()
+    assert len(children) == 1
+    device = os.pidfd_open(int(children[0]))
+
+    compositor.kill()
+
+    assert select.select([device], [], [], 10)[0], "the device has ended too"
+    os.close(device)
+
+
+def test_without_its_device_it_ends_with_one_sentence(run, tmp_path) -> None:
+    compositor = run()
+    compositor.ready()
+    children = Path(f"/proc/{compositor.popen.pid}/task/{compositor.popen.pid}/children").read_text().split()
+
+    os.kill(int(children[0]), signal.SIGKILL)
+
+    status, _, err = compositor.wait()
+    assert status == 1
+    assert err == "syncline compositor: the device is lost: No such device\n"
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["--cap", "wl_shell=1"], "no global 'wl_shell'"),
+        (["--cap", "wl_compositor=99"], "goes from 0 (hidden) to 7"),
+        (["--device", "/nonexistent/card0"], "no device node at /nonexistent/card0"),
+        (["--output", "large"], "is no screen"),
+        (["--acquire", "never"], "never"),
+        (["--events", "/nonexistent/events"], "cannot write events"),
+        (["--socket", "/nonexistent/socket"], "cannot listen on /nonexistent/socket"),
+    ],
+)
+def test_what_it_cannot_do_is_said_and_nothing_is_left(run, tmp_path, words, sentence) -> None:
+    status, out, err = run(*words).wait()
+
+    assert status == 2
+    assert out == ""
+    assert sentence in err
+    assert "Traceback" not in err
+    assert files(tmp_path) == []
+
+
+def test_a_taken_name_is_said(run, tmp_path) -> None:
+    first = run("--socket", "taken")
+    first.ready()
+    device = str(tmp_path / "syncline" / "card0")
+
+    status, _, err = run("--socket", "taken", "--device", device).wait()
+
+    assert status == 2
+    assert err.count("\n") == 1
+    first.end()
+
+
+def test_a_device_has_one_compositor(run, tmp_path) -> None:
+    first = run("--socket", "first")
+    first.ready()
+    device = str(tmp_path / "syncline" / "card0")
+
+    status, _, err = run("--socket", "second", "--device", device).wait()
+
+    assert status == 2
+    assert "another compositor" in err
+    assert first.end()[0] == 0
+
+
+def test_without_a_runtime_directory_it_says_so(tmp_path) -> None:
+    environment = {name: value for name, value in os.environ.items() if name != "XDG_RUNTIME_DIR"}
+    result = subprocess.run(
+        [sys.executable, "-m", "syncline.compositor"],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert result.returncode == 2
+    assert "XDG_RUNTIME_DIR" in result.stderr
+    assert result.stderr.count("\n") == 1
+
+
+def test_it_runs_from_the_bare_folder_too(tmp_path) -> None:
+    result = subprocess.run(
+        [sys.executable, "-m", "compositor", "--help"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+
+    assert result.returncode == 0
+    assert "--socket" in result.stdout
