@@ -74,7 +74,7 @@ async def check_planes(display: Display, state: AtomicState) -> None:
 
 
 def check_placement(display: Display, plane: Plane, new: PlaneState, crtc_state: CrtcState) -> None:
-    """drm_atomic_helper_check_plane_state: ERANGE if it would have to scale, EINVAL if it must cover and does not."""
+    """drm_atomic_helper_check_plane_state. ERANGE: it would have to scale. EINVAL: it must cover, and does not."""
     _, _, source_width, source_height = new.source
     _, _, width, height = new.target
     if source_width != width * _ONE or source_height != height * _ONE or not width or not height:
@@ -98,8 +98,3 @@ def _check_async(plane: Plane, old: Framebuffer | None, new: Framebuffer) -> Non
     like = old is not None and (old.format, old.modifier, old.pitch) == (new.format, new.modifier, new.pitch)
     if not like:
         raise DeviceError(EINVAL, f"plane {plane.id} cannot flip to an unlike framebuffer asynchronously")
-
-
-def connected(crtc: Crtc, state: AtomicState) -> tuple[Connector, ...]:
-    """The screens of `crtc`, by index."""
-    return tuple(sorted(state.crtcs[crtc].connectors, key=lambda connector: connector.index))

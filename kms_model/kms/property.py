@@ -51,7 +51,6 @@ class Catalogue:
 
     def __init__(self, first_id: int) -> None:
         self._next_id = first_id
-        self._by_name: dict[str, Property] = {}
 
         self.type = self._add("type", Kind.ENUM, high=2, immutable=True)
         self.in_formats = self._add("IN_FORMATS", Kind.BLOB, immutable=True)
@@ -99,7 +98,6 @@ class Catalogue:
             id=self._next_id, name=name, kind=kind, low=low, high=high, target=target, immutable=immutable
         )
         self._next_id += 1
-        self._by_name[name] = made
         return made
 
     @property
