@@ -45,7 +45,7 @@ def _output(text: str, name: str, layout: CrtcLayout) -> Output:
     )
 
 
-@Parameter(name="*", negative="")
+@Parameter(name="*", negative="", show_default=bool)
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Options:
     """The command line of the device node."""

@@ -36,7 +36,7 @@ class NodeError(Exception):
 def default_path(runtime_dir: str | None) -> Path:
     """Where the node is if nobody says otherwise, given $XDG_RUNTIME_DIR. Raises NodeError."""
     if not runtime_dir:
-        raise NodeError("XDG_RUNTIME_DIR is not set: set it, or name the device's socket")
+        raise NodeError("XDG_RUNTIME_DIR is not set: set it, or name the socket with --socket")
     return Path(runtime_dir, "syncline", "card0")
 
 
