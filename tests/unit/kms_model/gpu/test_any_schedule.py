@@ -41,8 +41,8 @@ orders = st.lists(
     st.builds(
         Order,
         st.integers(0, 3),
-        st.integers(0, 3_000),
-        st.integers(0, 6_000),
+        st.integers(0, 3_000) | st.just(0),
+        st.integers(0, 6_000) | st.integers(20_000, 60_000),
         st.lists(st.integers(0, 20), max_size=3).map(tuple),
     ),
     max_size=20,
