@@ -8,7 +8,7 @@ from syncline.kms_model.fence import Clock, Fence
 class FenceArray(Fence):
     """Members are leaves (K9). The error is the first one that a member brought while somebody waited."""
 
-    __slots__ = ("_clock", "_left", "members")
+    __slots__ = ("_clock", "_left", "depth", "members")
 
     detaches = False
 
@@ -16,15 +16,16 @@ class FenceArray(Fence):
         assert members, "an array has members"
         super().__init__(context, seqno, "dma_fence_array", "unbound")
         self.members = tuple(members)
+        self.depth = max(member.depth for member in members)
         self._clock = clock
-        self._left = len(members)
+        self._left = len(set(members))
 
     def poll_ns(self) -> int | None:
         done = self._left == 0 if self._enabled else all(member.signalled for member in self.members)
         return self._clock.now_ns if done else None
 
     def enable(self) -> int | None:
-        for member in self.members:
+        for member in dict.fromkeys(self.members):
             if not member.add_callback(self._member_done):
                 self._count(member)
         return None if self._left else self._clock.now_ns

@@ -11,7 +11,7 @@ class ChainNode(Fence):
     Chains do not pass errors on: their status becomes 1.
     """
 
-    __slots__ = ("_clock", "fence", "prev", "prev_seqno")
+    __slots__ = ("_clock", "depth", "fence", "prev", "prev_seqno")
 
     detaches = False
     wide = True
@@ -20,8 +20,10 @@ class ChainNode(Fence):
         self.prev = prev
         self.prev_seqno = 0
         self.fence = fence
+        self.depth = fence.depth + 1
         self._clock = clock
         if isinstance(prev, ChainNode):
+            self.depth = max(self.depth, prev.depth)
             if point > prev.seqno:
                 self.prev_seqno = prev.seqno
                 super().__init__(prev.context, point, "dma_fence_chain", "unbound")

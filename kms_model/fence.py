@@ -40,6 +40,9 @@ class Fence:
     wide = False
     """64-bit seqnos compare as plain integers, others in a 32-bit window."""
 
+    depth: int = 0
+    """How many chains are inside one another here."""
+
     def __init__(self, context: int, seqno: int, driver: str, timeline: str) -> None:
         self.context = context
         self.seqno = seqno

@@ -7,7 +7,7 @@ from typing import Any, Final
 from syncline.kms_model.buffer import DmaBuf, GemObject, round_to_pages
 from syncline.kms_model.descriptors import is_open
 from syncline.kms_model.file import File
-from syncline.kms_model.merge import unwrap
+from syncline.kms_model.merge import leaves
 from syncline.kms_model.resv import Usage, usage_for
 from syncline.kms_model.sync_file import fence_of, publish_fence
 from syncline.kms_model.syncobj import GLOBAL_STUB
@@ -99,7 +99,7 @@ def import_sync_file(file: File, request: DmaBufImportSyncFile) -> None:
     fence = fence_of(file.kernel.descriptors, request.sync_file)
     if fence is None:
         raise DeviceError(EINVAL, "not a sync_file")
-    for leaf in unwrap(fence):
+    for leaf in list(leaves(fence)):
         dmabuf.resv.add(leaf, usage)
 
 

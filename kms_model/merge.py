@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from functools import cmp_to_key
 
 from syncline.kms_model.array import FenceArray
-from syncline.kms_model.chain import contained, nodes
+from syncline.kms_model.chain import ChainNode, contained, nodes
 from syncline.kms_model.fence import Clock, Fence, Stub
 
 
@@ -16,6 +16,20 @@ def unwrap(fence: Fence) -> Iterator[Fence]:
             yield from inner.members
         else:
             yield inner
+
+
+def leaves(fence: Fence) -> Iterator[Fence]:
+    """Like `unwrap`, and through chains that were put into chains (H1)."""
+    for inner in unwrap(fence):
+        if isinstance(inner, ChainNode | FenceArray):
+            yield from leaves(inner)
+        else:
+            yield inner
+
+
+def flatten(clock: Clock, fence: Fence) -> Fence:
+    """One fence for all of the leaves of `fence`, however deep."""
+    return merge(clock, leaves(fence))
 
 
 def merge(clock: Clock, fences: Iterable[Fence]) -> Fence:

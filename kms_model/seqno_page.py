@@ -16,6 +16,7 @@ _STATUS: Final = struct.Struct("<i")
 _STATUS_AT: Final = 8
 _DEADLINE: Final = struct.Struct("<q")
 _DEADLINE_AT: Final = 16
+_LATEST_NS: Final = (1 << 63) - 1
 
 
 class Occupant(Protocol):
@@ -82,7 +83,7 @@ class SeqnoPage:
     def store_deadline(self, offset: int, deadline_ns: int) -> None:
         """An advisory word, without a contract (Q12)."""
         if self._map is not None:
-            _DEADLINE.pack_into(self._map, offset + _DEADLINE_AT, deadline_ns)
+            _DEADLINE.pack_into(self._map, offset + _DEADLINE_AT, min(max(deadline_ns, 0), _LATEST_NS))
 
     def _make(self) -> None:
         if self._map is None:

@@ -9,7 +9,7 @@ from syncline.kms_model import syncobj_eventfd, syncobj_wait
 from syncline.kms_model.chain import ChainNode
 from syncline.kms_model.fence import Fence, Stub
 from syncline.kms_model.file import File
-from syncline.kms_model.merge import merge
+from syncline.kms_model.merge import flatten, merge
 from syncline.kms_model.sync_file import fence_of, publish_fence
 from syncline.kms_model.syncobj import Syncobj
 from syncline.kms_model.syncobj_find import (
@@ -46,6 +46,8 @@ from syncline.kms_model.uapi import (
 )
 from syncline.kms_model.user_fence import UserSyncobj
 
+MAX_DEPTH: Final = 16
+"""Chains in chains (H1) go no deeper here. The real kernel's stack ends somewhere, too."""
 _CREATE_FLAGS: Final = int(CreateFlag.SIGNALED)
 _SYNC_FILE: Final = int(HandleFlag.SYNC_FILE)
 _TIMELINE: Final = int(HandleFlag.TIMELINE)
@@ -120,12 +122,16 @@ def _import_fence(file: File, syncobj: Syncobj, fence: Fence, point: int) -> Non
     syncobj.check_put(point)
     if point and isinstance(fence, ChainNode) and not isinstance(syncobj, UserSyncobj):
         if file.quirks.chain_in_chain:
-            file.kernel.report(
-                Warn(file.kernel.now_ns, "H1", "a chain inside a chain (dma_fence_chain_init)")
-            )
+            nested = "a chain inside a chain (dma_fence_chain_init)"
+            file.kernel.report(Warn(file.kernel.now_ns, "H1", nested))
         else:
-            fence = merge(file.kernel, [fence])
-    syncobj.put(file.kernel, fence, point)
+            fence = flatten(file.kernel, fence)
+    _put(file, syncobj, point, fence)
+
+
+def _put(file: File, target: Syncobj, point: int, fence: Fence) -> None:
+    """Leave `fence` as it is, unless it is deeper than a stack."""
+    target.put(file.kernel, flatten(file.kernel, fence) if fence.depth > MAX_DEPTH else fence, point)
 
 
 def transfer(file: File, request: SyncobjTransfer) -> Coroutine[Any, Any, None] | None:
@@ -142,7 +148,7 @@ def transfer(file: File, request: SyncobjTransfer) -> Coroutine[Any, Any, None] 
         return None
     fence = source.find(request.src_point)
     if fence is not None:
-        _put(file, target, request.dst_point, fence)
+        _transfer(file, target, request.dst_point, fence)
         return None
     if not request.flags:
         raise DeviceError(EINVAL, "nothing submitted there")
@@ -151,14 +157,14 @@ def transfer(file: File, request: SyncobjTransfer) -> Coroutine[Any, Any, None] 
 
 async def _transfer_later(file: File, request: SyncobjTransfer, target: Syncobj) -> None:
     fence = await find_fence_waiting(file, request.src_handle, request.src_point)
-    _put(file, target, request.dst_point, fence)
+    _transfer(file, target, request.dst_point, fence)
 
 
-def _put(file: File, target: Syncobj, point: int, fence: Fence) -> None:
-    """A timeline point gets the flattened fence; point 0 gets it as it is, a chain node too (H7)."""
+def _transfer(file: File, target: Syncobj, point: int, fence: Fence) -> None:
+    """A timeline point gets the merged fence; point 0 gets it as it is, a chain node too (H7)."""
     if point and not isinstance(target, UserSyncobj):
         fence = merge(file.kernel, [fence])
-    target.put(file.kernel, fence, point)
+    _put(file, target, point, fence)
 
 
 def reset(file: File, request: SyncobjReset) -> None:

@@ -118,8 +118,8 @@ class Slot:
     def _rise(self, value: int) -> None:
         self.value = value
         self.page.store(self.offset, value, self.status)
-        if self._watchers:
-            self._watchers = [watcher for watcher in self._watchers if not watcher.changed(self)]
+        waiting, self._watchers = self._watchers, []
+        self._watchers = [watcher for watcher in waiting if not watcher.changed(self)] + self._watchers
 
     def __del__(self) -> None:
         self.page.give_back(self.offset)
@@ -158,8 +158,11 @@ class Copy:
     def changed(self, source: Source) -> bool:
         if source.find(self._point) is None:
             return False
-        self._bridge.finish(self._source.status)
+        self._source.host.defer(self._finish)  # slots may be copied in a circle
         return True
+
+    def _finish(self) -> None:
+        self._bridge.finish(self._source.status)
 
 
 class PrivilegedSlot(Slot):
@@ -235,9 +238,8 @@ class UserSyncobj(Syncobj):
         self.slot.page.store_deadline(self.slot.offset, deadline_ns)
 
     def check_put(self, point: int) -> None:
-        """EINVAL: there is no fence to replace. EACCES: this way of holding it may only read."""
-        if point == 0:
-            raise DeviceError(EINVAL, "a user fence has no binary payload")
+        """EINVAL: there is no fence to replace, or no such point. EACCES: this way of holding it may only read."""
+        _check_point(point)
         if not self.writable:
             raise DeviceError(EACCES, "read only")
 
@@ -246,9 +248,8 @@ class UserSyncobj(Syncobj):
         self.slot.bridge(fence, point)
 
     def check_signal(self, point: int, caller: object) -> None:
-        """EINVAL: point 0. EACCES: the caller is no signaller."""
-        if point == 0:
-            raise DeviceError(EINVAL, "point 0 is always signalled")
+        """EINVAL: no such point. EACCES: the caller is no signaller."""
+        _check_point(point)
         if caller not in self.slot.signallers:
             raise DeviceError(EACCES, "not a signaller")
 
@@ -257,3 +258,8 @@ class UserSyncobj(Syncobj):
 
     def check_replace(self) -> None:
         raise DeviceError(EINVAL, "a user fence has no binary payload")
+
+
+def _check_point(point: int) -> None:
+    if not 0 < point < USER_FENCE_POISON:
+        raise DeviceError(EINVAL, "0 is always signalled, and all ones is poison")

@@ -13,10 +13,15 @@ from syncline.kms_model.profiles import VGEM, VKMS, profile
 from syncline.kms_model.quirks import REPAIRED
 from syncline.kms_model.trace import Warn
 from syncline.kms_model.uapi import (
+    CreateDumb,
     CreateFlag,
     DeviceError,
+    DmaBufExportSyncFile,
+    DmaBufImportSyncFile,
+    DmaBufSyncFlag,
     Fd,
     HandleFlag,
+    PrimeHandleToFd,
     QueryFlag,
     SyncFileInfo,
     SyncobjCreate,
@@ -368,3 +373,33 @@ def test_any_call_that_fails_leaves_everything_as_it_was(requests: list[Any]) ->
 def fence_of(file: Any, handle: int) -> Any:
     syncobj = file.syncobjs.get(handle)
     return syncobj and syncobj.fence
+
+
+@pytest.mark.requirement("H1")
+def test_chains_in_chains_do_not_go_deeper_than_a_stack(rig: Any) -> None:
+    timeline = rig.timeline()
+    inner = rig.fence(timeline)
+    for _ in range(500):
+        handle = rig.create()
+        rig.call(SyncobjFdToHandle(inner, handle, POINT_FILE, point=1))
+        inner = rig.call(SyncobjHandleToFd(handle, POINT_FILE, point=1)).fd
+    assert rig.status(inner) == 0
+    rig.inc(timeline)
+    assert rig.status(inner) == 1
+
+
+@pytest.mark.requirement("H1")
+def test_a_chain_in_a_chain_reaches_a_buffer_as_its_leaves(rig: Any) -> None:
+    timeline, outer = rig.timeline(), rig.create()
+    inner = rig.create()
+    rig.put(inner, rig.fence(timeline), 1)
+    for handle, source in ((outer, inner), (outer, inner)):
+        chain = rig.call(SyncobjHandleToFd(source, POINT_FILE, point=1)).fd
+        rig.call(SyncobjFdToHandle(chain, handle, POINT_FILE, point=rig.query(handle, 1) + 1))
+    nested = rig.call(SyncobjHandleToFd(outer, SYNC_FILE)).fd
+    dmabuf = rig.call(PrimeHandleToFd(rig.call(CreateDumb(8, 8)).handle)).fd
+    rig.call(DmaBufImportSyncFile(dmabuf, DmaBufSyncFlag.WRITE, nested))
+    waiting = rig.call(DmaBufExportSyncFile(dmabuf, DmaBufSyncFlag.READ)).fd
+    assert rig.call(SyncFileInfo(waiting)).num_fences == 1
+    rig.inc(timeline)
+    assert rig.status(waiting) == 1

@@ -119,6 +119,18 @@ def test_an_array_signals_after_its_last_member_from_irq_work(kernel: Kernel) ->
     assert order == ["b", "array"]
 
 
+def test_a_member_that_is_there_twice_counts_once(kernel: Kernel) -> None:
+    a, b = leaf(kernel), leaf(kernel)
+    both = array(kernel, a, b, a)
+    both.add_callback(lambda _: None)
+    a.signal(NOW_NS)
+    kernel.settle()
+    assert not both.signalled
+    b.signal(NOW_NS)
+    kernel.settle()
+    assert both.signalled
+
+
 def test_the_error_of_an_array_is_the_first_that_came_while_somebody_waited(kernel: Kernel) -> None:
     a, b = leaf(kernel), leaf(kernel)
     both = array(kernel, a, b)

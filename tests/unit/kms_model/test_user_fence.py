@@ -135,6 +135,7 @@ def test_binary_calls_and_point_0_are_refused(rig: Any) -> None:
     assert rig.errno(SyncobjSignal((user,))) == EINVAL
     assert rig.errno(SyncobjReset((user,))) == EINVAL
     assert rig.errno(SyncobjTimelineSignal((user,), (0,))) == EINVAL
+    assert rig.errno(SyncobjTimelineSignal((user,), (USER_FENCE_POISON,))) == EINVAL
     assert rig.errno(SyncobjFdToHandle(fence, user, HandleFlag.SYNC_FILE)) == EINVAL
 
 
@@ -230,6 +231,17 @@ def test_user_to_user_forwards_without_a_promise(rig: Any) -> None:
     assert rig.query(target) == 0
     rig.signal(source, 2)
     assert rig.query(target) == 5
+
+
+def test_slots_copied_in_a_long_line_or_a_circle_come_to_rest(rig: Any) -> None:
+    line = [create(rig) for _ in range(1_500)]
+    for source, target in zip(line, line[1:] + line[:1], strict=True):
+        rig.call(SyncobjTransfer(source, 3, target, 3))
+    event = rig.eventfd()
+    rig.call(SyncobjEventfd(line[-1], 3, event))
+    rig.signal(line[0], 3)
+    assert rig.count(event) == 1
+    assert {rig.query(user) for user in line} == {3}
 
 
 @pytest.mark.requirement("F49")
