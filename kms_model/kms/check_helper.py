@@ -4,7 +4,7 @@ from errno import EINVAL, ERANGE
 from typing import Final
 
 from syncline.kms_model.kms.display import Display
-from syncline.kms_model.kms.objects import Connector, Crtc, CrtcState, Framebuffer, Plane, PlaneState
+from syncline.kms_model.kms.objects import Connector, CrtcState, Framebuffer, Plane, PlaneState
 from syncline.kms_model.kms.state import AtomicState
 from syncline.kms_model.uapi import FORMAT_XRGB8888, DeviceError, PlaneType
 

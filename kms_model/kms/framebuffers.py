@@ -9,7 +9,7 @@ from syncline.kms_model.kms.check import check
 from syncline.kms_model.kms.commit import commit
 from syncline.kms_model.kms.display import FORMATS, MAX_SIZE, Display
 from syncline.kms_model.kms.lock import AcquireContext, Deadlock
-from syncline.kms_model.kms.objects import Blob, Framebuffer, Plane
+from syncline.kms_model.kms.objects import Blob, Framebuffer
 from syncline.kms_model.kms.state import AtomicState
 from syncline.kms_model.task import Completion
 from syncline.kms_model.uapi import MODIFIER_LINEAR, Cap, DeviceError, ModeAddFb2
@@ -85,7 +85,10 @@ class Framebuffers:
             self._drop_blob(blob)
 
     async def take_off_screens(self, fbs: Iterable[Framebuffer]) -> None:
-        """Sleep until nobody shows `fbs`, and forget them (drm_mode_rmfb_work_fn). In a worker, because the caller may have a signal pending."""
+        """Sleep until nobody shows `fbs`, and forget them (drm_mode_rmfb_work_fn).
+
+        The work is a worker's, because the caller may have a signal pending.
+        """
         done = Completion()
         self._display.kernel.spawn(self._remove_all(fbs)).add_done_callback(lambda _: done.complete())
         await self._display.kernel.wait(done, interruptible=False)
@@ -96,43 +99,17 @@ class Framebuffers:
             self._display.unregister(fb)
 
     async def _remove(self, fb: Framebuffer) -> None:
-        """atomic_remove_fb: the planes first; if the driver does not like that, their CRTCs too."""
-        try:
-            await self._commit_without(fb, disable_crtcs=False)
-        except DeviceError as error:
-            if error.errno != EINVAL:
-                raise
-            await self._commit_without(fb, disable_crtcs=True)
-
-    async def _commit_without(self, fb: Framebuffer, *, disable_crtcs: bool) -> None:
+        """atomic_remove_fb: a blocking commit, under every lock, that takes the planes off."""
         display = self._display
         context = display.acquire_context(interruptible=False)
-        state = display.begin_state(context, allow_modeset=disable_crtcs)
+        state = display.begin_state(context)
         try:
-            while not await self._try_without(fb, context, state, disable_crtcs=disable_crtcs):
+            while not await _try_without(fb, display, context, state):
                 state.clear()
         finally:
             context.release()
             if state in display.states:
                 display.states.remove(state)
-
-    async def _try_without(
-        self, fb: Framebuffer, context: AcquireContext, state: AtomicState, *, disable_crtcs: bool
-    ) -> bool:
-        """False: backed off, try again."""
-        display = self._display
-        try:
-            await display.lock_all(context)
-            for plane in display.planes:
-                if plane.state.fb is fb:
-                    await _disable(display, state, plane, with_crtc=disable_crtcs)
-            if state.planes:
-                await check(display, state)
-                await commit(display, state, nonblock=False)
-        except Deadlock as deadlock:
-            await context.back_off(deadlock.contended)
-            return False
-        return True
 
     # -- blobs ---------------------------------------------------------------------------------
 
@@ -163,19 +140,24 @@ class Framebuffers:
             self._display.unregister(blob)
 
 
-async def _disable(display: Display, state: AtomicState, plane: Plane, *, with_crtc: bool) -> None:
-    plane_state = await state.plane(plane)
-    crtc = plane_state.crtc
-    if with_crtc and crtc is not None and display.primaries[crtc] is plane:
-        await state.add_affected_connectors(crtc)
-        crtc_state = state.crtcs[crtc]
-        crtc_state.active = False
-        crtc_state.mode = crtc_state.mode_blob = None
-        for connector in tuple(state.connectors):
-            if state.connectors[connector].crtc is crtc:
-                await state.set_connector_crtc(connector, None)
-    plane_state.fb = None
-    await state.set_plane_crtc(plane, None)
+async def _try_without(
+    fb: Framebuffer, display: Display, context: AcquireContext, state: AtomicState
+) -> bool:
+    """False: backed off, try again."""
+    try:
+        await display.lock_all(context)
+        for plane in display.planes:
+            if plane.state.fb is fb:
+                plane_state = await state.plane(plane)
+                plane_state.fb = None
+                await state.set_plane_crtc(plane, None)
+        if state.planes:
+            await check(display, state)
+            await commit(display, state, nonblock=False)
+    except Deadlock as deadlock:
+        await context.back_off(deadlock.contended)
+        return False
+    return True
 
 
 def _check_add(display: Display, request: ModeAddFb2) -> None:

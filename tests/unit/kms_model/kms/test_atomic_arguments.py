@@ -2,6 +2,7 @@
 
 from errno import EACCES, EFAULT, EINVAL, ENOENT, ENOMEM, EOPNOTSUPP
 
+import msgspec
 import pytest
 
 from syncline.kms_model.profiles import VGEM, profile
@@ -13,6 +14,7 @@ from syncline.kms_model.uapi import (
     ModeAtomic,
     ModeCreateBlob,
     SetMaster,
+    encode_mode,
 )
 
 
@@ -131,6 +133,14 @@ def test_a_negative_coordinate_is_welcome_and_reads_back(client):
 @pytest.mark.parametrize("data", [b"short", b"\x00" * 68])
 def test_a_mode_blob_must_hold_a_mode(client, data):
     blob = client.call(ModeCreateBlob(data)).blob_id
+
+    assert client.refused(Flag.ALLOW_MODESET, ("crtc0", "MODE_ID", blob)) == EINVAL
+
+
+@pytest.mark.parametrize("change", [{"clock_khz": 0}, {"htotal": 5}, {"vdisplay": 0}, {"vtotal": 1 << 16}])
+def test_a_mode_that_makes_no_picture_is_refused(client, change):
+    mode = msgspec.structs.replace(client.mode, **change)
+    blob = client.call(ModeCreateBlob(encode_mode(mode))).blob_id
 
     assert client.refused(Flag.ALLOW_MODESET, ("crtc0", "MODE_ID", blob)) == EINVAL
 

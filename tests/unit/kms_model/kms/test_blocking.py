@@ -1,8 +1,11 @@
 """Blocking commits, and everybody they block (kernel.md 3.4)."""
 
+from dataclasses import replace
+
 import pytest
 
-from syncline.kms_model.profiles import profile
+from syncline.kms_model.kms.mode import Output
+from syncline.kms_model.profiles import SYNCLINE, CrtcLayout, profile
 from syncline.kms_model.task import ERESTARTSYS
 from syncline.kms_model.trace import Warn
 from syncline.kms_model.uapi import (
@@ -14,6 +17,7 @@ from syncline.kms_model.uapi import (
     ModeGetPlane,
     ModeObjGetProperties,
     ModePageFlip,
+    ModeRmFb,
     WaitVblank,
     encode_mode,
 )
@@ -264,3 +268,39 @@ def test_the_cleanup_of_the_one_before_the_last_is_waited_for_and_no_longer(make
 
     assert not any(isinstance(each, Warn) for each in world.trace)
     assert world.now_ns - start_ns < 50_000_000
+
+
+@pytest.mark.parametrize("whole", ["reader", "removal"])
+def test_who_wants_every_lock_gives_way_to_an_older_commit(client, world, whole):
+    """The old commit holds crtc0 and wants the connectors; the young one holds those and wants crtc0."""
+    fb = client.light_up(0, 1)
+    shown = client.framebuffer()
+    client.commit(0, ("primary1", "FB_ID", shown))
+    small = client.call(ModeCreateBlob(encode_mode(client.modes[1]))).blob_id
+    timeline = client.timeline()
+    holder = client.start_commit(
+        0, ("primary1", "FB_ID", fb), ("primary1", "IN_FENCE_FD", client.fence(timeline))
+    )
+    old = client.start_commit(Flag.ALLOW_MODESET, ("crtc0", "VRR_ENABLED", 1), ("crtc1", "MODE_ID", small))
+    young = client.start(ModeObjGetProperties(client.ids["crtc0"]) if whole == "reader" else ModeRmFb(shown))
+    assert not any(call.done for call in (holder, old, young))
+
+    client.signal(timeline)
+    for call in (holder, old, young):
+        world.run_until_done(call)
+
+    assert client.read("crtc0", "VRR_ENABLED") == 1
+
+
+def test_a_frame_longer_than_ten_seconds_is_reported_and_not_waited_for(make_lone_client):
+    slow = CrtcLayout(output=Output(refresh_mhz=50))
+    client = make_lone_client(replace(SYNCLINE, crtcs=(slow,)))
+    fb = client.framebuffer()
+    start_ns = client.world.now_ns
+
+    client.commit(Flag.ALLOW_MODESET, *client.output(0, fb))
+
+    assert [each.rule for each in client.world.trace if isinstance(each, Warn)] == ["flip_done"]
+    assert client.world.now_ns == start_ns + 10_000_000_000
+    client.commit(0, ("primary0", "FB_ID", fb))
+    client.world.run_ms(50_000)
