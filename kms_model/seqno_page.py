@@ -95,4 +95,5 @@ class SeqnoPage:
     def __del__(self) -> None:
         if self._map is not None:
             self._map.close()
+            self._map = None  # slots of the same garbage may still give themselves back
             os.close(self._fd)
