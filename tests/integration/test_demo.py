@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 SYNCLINE = [sys.executable, "-m", "syncline"]
-PATIENCE = 1_000
+PATIENCE = 3_000
 """Looks, 10 ms apart, before a test gives up on what it waits for."""
 
 
