@@ -25,6 +25,8 @@ def outcome_of(
     fds: list[int],
 ) -> Outcome:
     """Decode an answer. Takes over `fds`, the descriptors that came with it."""
+    if isinstance(answer, Done) and not answer.given:
+        return Outcome([decode_reply[type(requests[0])](answer.reply)], None)
     if isinstance(answer, Failed):
         return Outcome([], DeviceError(answer.errno, answer.why, answer.writes))
     if len(fds) < len(answer.given):  # this process has no room for them

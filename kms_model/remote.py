@@ -173,12 +173,13 @@ class RemoteFile:
         if len(requests) > BATCH_MAX:
             raise DeviceError(E2BIG, f"more than {BATCH_MAX} calls in a batch")
         serial = next(self._serials)
-        fds = descriptors_in(requests[0], self._fence_property)
-        for request in requests[1:]:
+        fds: list[int] = []
+        for request in requests:
             fds += descriptors_in(request, self._fence_property)
-        fds = list(dict.fromkeys(fds))
-        if len(fds) > FDS_MAX:
-            raise DeviceError(E2BIG, f"more than {FDS_MAX} descriptors in a call")
+        if fds:
+            fds = list(dict.fromkeys(fds))
+            if len(fds) > FDS_MAX:
+                raise DeviceError(E2BIG, f"more than {FDS_MAX} descriptors in a call")
         try:
             self._send(self._packet(serial, requests, fds), fds)
         except OSError as error:
@@ -255,11 +256,12 @@ class RemoteFile:
         arrived = self._receive(blocking=blocking)
         if arrived is None:
             return False
-        match arrived:
-            case (Events(events=events), _):
-                self._events += events
-            case (Done() | BatchDone() | Failed() as answer, fds):
-                self._settle(answer, fds)
+        packet, fds = arrived
+        match packet:
+            case Done() | BatchDone() | Failed():
+                self._settle(packet, fds)
+            case Events():
+                self._events += packet.events
             case _:
                 raise AssertionError("a node says Welcome only once")
         return True
