@@ -64,6 +64,15 @@ def test_client_capabilities_want_mode_setting_a_known_number_and_a_card(make_ri
     assert rig.errno(SetClientCap(ClientCap.ATOMIC), rig.device.open("render")) == EACCES
 
 
+def test_the_hotspot_is_of_virtual_drivers_and_wants_atomic(make_rig: Any) -> None:
+    hotspot = SetClientCap(ClientCap.CURSOR_PLANE_HOTSPOT)
+    assert make_rig().errno(hotspot) == EOPNOTSUPP
+    rig = make_rig(VIRTIO_GPU)
+    assert rig.errno(hotspot) == EINVAL
+    rig.call(SetClientCap(ClientCap.ATOMIC))
+    rig.call(hotspot)
+
+
 def test_atomic_brings_universal_planes(rig: Any) -> None:
     rig.call(SetClientCap(ClientCap.ATOMIC))
     assert rig.file.has_cap(ClientCap.UNIVERSAL_PLANES)

@@ -137,6 +137,7 @@ def test_an_idle_buffer_exports_a_signalled_fence(rig: Any) -> None:
     assert [export(rig, dmabuf, flags) for flags in (READ, WRITE, READ | WRITE)] == [1, 1, 1]
 
 
+@pytest.mark.requirement("F68")
 def test_readers_wait_for_writers_and_writers_for_everybody(rig: Any) -> None:
     _, dmabuf = buffer(rig)
     timeline = rig.timeline()

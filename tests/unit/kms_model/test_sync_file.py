@@ -192,6 +192,7 @@ def test_a_file_that_is_closed_before_its_signal_is_forgotten(rig: Any) -> None:
     rig.inc(timeline)
 
 
+@pytest.mark.requirement("F52")
 @given(st.lists(st.integers(0, 3), min_size=1, max_size=6), st.permutations(range(4)))
 def test_merging_is_idempotent_commutative_and_drops_nothing_pending(
     members: list[int], order: list[int]

@@ -82,6 +82,7 @@ def test_what_has_its_fence_fires_with_that_fence(rig: Any, verb: Any) -> None:
     assert rig.count(event) == 1
 
 
+@pytest.mark.requirement("K11")
 def test_what_has_its_fence_survives_the_syncobj(rig: Any) -> None:
     handle, event, timeline = rig.create(), rig.eventfd(), rig.timeline()
     rig.put(handle, rig.fence(timeline))

@@ -142,6 +142,7 @@ def snapshot(rig: Any) -> Any:
     return [(syncobj, syncobj and syncobj.fence) for syncobj in syncobjs]
 
 
+@pytest.mark.requirement("H9")
 @pytest.mark.parametrize(("call", "errno"), REFUSALS, ids=repr)
 def test_a_refusal_has_its_errno_and_changes_nothing(rig: Any, call: Any, errno: int) -> None:
     assert (rig.create(), rig.create(flags=CreateFlag.SIGNALED)) == (1, 2)
@@ -240,6 +241,7 @@ def test_an_unordered_pending_point_takes_a_signalled_one_back(rig: Any) -> None
     assert rig.query(handle) == 5
 
 
+@pytest.mark.requirement("H7")
 def test_point_0_of_timeline_signal_is_an_unordered_node(rig: Any) -> None:
     handle = rig.create()
     rig.signal(handle, 5)
@@ -252,6 +254,17 @@ def test_a_transfer_to_point_0_makes_a_binary_one_answer_as_a_timeline(rig: Any)
     rig.signal(source, 4)
     rig.call(SyncobjTransfer(source, 4, target, 0))
     assert rig.query(target) == 4
+
+
+def test_a_transfer_to_a_point_flattens_and_to_point_0_does_not(rig: Any) -> None:
+    timeline, source, points, binary = rig.timeline(), rig.create(), rig.create(), rig.create()
+    rig.put(source, rig.fence(timeline, 1), 1)
+    rig.put(source, rig.fence(timeline, 2), 2)
+    rig.call(SyncobjTransfer(source, 2, points, 5))
+    rig.call(SyncobjTransfer(source, 2, binary, 0))
+    exported = [rig.call(SyncobjHandleToFd(handle, SYNC_FILE)).fd for handle in (points, binary)]
+    assert [rig.call(SyncFileInfo(fd)).num_fences for fd in exported] == [1, 2]
+    assert rig.file.syncobjs.get(points).fence.depth == 1
 
 
 def test_a_transfer_keeps_an_error_in_a_binary_and_loses_it_at_a_point(rig: Any) -> None:

@@ -41,7 +41,7 @@ def ended_with(pending: Any) -> int:
     return 0
 
 
-@pytest.mark.parametrize("timeout_ns", [0, -1, 5, (1 << 64) - 1])
+@pytest.mark.parametrize("timeout_ns", [0, -1, 5, 1 << 63, (1 << 64) - 1])
 def test_a_timeout_in_the_past_polls_once(rig: Any, timeout_ns: int) -> None:
     pending, done = rig.create(), rig.create(flags=CreateFlag.SIGNALED)
     rig.put(pending, rig.fence(rig.timeline()))

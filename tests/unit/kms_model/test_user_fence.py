@@ -139,6 +139,7 @@ def test_binary_calls_and_point_0_are_refused(rig: Any) -> None:
     assert rig.errno(SyncobjFdToHandle(fence, user, HandleFlag.SYNC_FILE)) == EINVAL
 
 
+@pytest.mark.requirement("F22")
 def test_a_refused_array_signals_nothing(rig: Any) -> None:
     dma, user = rig.create(), create(rig)
     assert rig.errno(SyncobjTimelineSignal((dma, user), (4, 0))) == EINVAL
@@ -166,6 +167,7 @@ def test_an_eventfd_fires_at_the_point(rig: Any) -> None:
     assert rig.count(event) == 1
 
 
+@pytest.mark.requirement("K1")
 @pytest.mark.requirement("F37")
 def test_an_unsignalled_point_never_becomes_a_sync_file(rig: Any) -> None:
     user = create(rig)
@@ -214,6 +216,7 @@ def test_asking_for_a_dma_fence_stalls_and_is_reported(rig: Any) -> None:
     assert [(event.end, event.waited_ns) for event in stalls] == [(False, 0), (True, 40_000_000)]
 
 
+@pytest.mark.requirement("F53")
 def test_the_stall_ends_after_five_seconds(rig: Any) -> None:
     user, dma = create(rig), rig.create()
     transfer = rig.start(SyncobjTransfer(user, 1, dma, 1, WaitFlag.FOR_SUBMIT))
@@ -404,3 +407,18 @@ def test_a_privileged_slot_backs_a_dma_fence_that_its_watchdog_bounds(rig: Any) 
     rig.after_ms(100)
     assert kept.status() == 1
     assert hung.status() == -ETIME
+
+
+@pytest.mark.requirement("F24")
+@pytest.mark.parametrize("kind", [SyncobjCreate(), SyncobjCreateUser()], ids=["dma", "user"])
+def test_one_client_program_runs_on_both_backings(rig: Any, kind: Any) -> None:
+    syncobj, consumer, event = rig.call(kind).handle, rig.device.open(), rig.eventfd()
+    imported = share(rig, syncobj, consumer)
+    wait = SyncobjTimelineWait((imported,), (2,), FOREVER, WaitFlag.FOR_SUBMIT)
+    frame = rig.start(wait, consumer)
+    rig.call(SyncobjEventfd(imported, 1, event), consumer)
+    rig.signal(syncobj, 1)
+    assert (rig.count(event), frame.done) == (1, False)
+    rig.signal(syncobj, 2)
+    assert frame.result().first_signaled == 0
+    assert rig.query(syncobj) == 2

@@ -24,6 +24,7 @@ def make(rig: Any) -> tuple[int, Any]:
     return handle, lambda: rig.call(DmaBufExportSyncFile(dmabuf, DmaBufSyncFlag.WRITE)).fd
 
 
+@pytest.mark.requirement("K2")
 def test_it_is_a_fence_of_its_buffer_until_it_is_signalled(rig: Any) -> None:
     handle, export = make(rig)
     fence = rig.call(VgemFenceAttach(handle, VgemFlag.WRITE)).out_fence
