@@ -4,6 +4,7 @@ import mmap
 import os
 import weakref
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from errno import EINVAL
 from heapq import heappop, heappush
@@ -176,6 +177,7 @@ class World:
         self.watcher = EventfdWatcher(self.file)
         self.clients: list[Client] = []
         self.images: list[Image] = []
+        self.is_closed = False
         self._recorder: Peer | None = None
         self.bystanders: list[Callable[[], None]] = []
         """Look at the machine after every input."""
@@ -312,6 +314,9 @@ class World:
 
     def close(self) -> None:
         """The compositor ends, then the machine."""
+        if self.is_closed:
+            return
+        self.is_closed = True
         self.core.close(self.now_ns)
         self.file.close()
         for client in self.clients:
@@ -321,7 +326,9 @@ class World:
         assert not self.watcher.watches, "no waiter is left behind"
 
     def drop(self) -> None:
-        """Let go of every descriptor, whatever state things are in."""
+        """Let go of every descriptor after a failure, as far as that still goes."""
+        with suppress(Exception):
+            self.close()
         for watch in list(self.watcher.watches):
             self.watcher.unwatch(watch)
         self._finalize()

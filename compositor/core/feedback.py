@@ -140,9 +140,8 @@ class Chances:
         """The margin may have shrunk since: what came after a latch has missed that vblank all the same."""
         target_ns = self._grid.target_for(now_ns=there_ns, margin_ns=self._margin_ns)
         if self._before is not None and there_ns > self._before[0]:
-            midway_ns = (
-                self._before[1] + self._grid.refresh_ns // 2
-            )  # targets are a nanosecond off the grid at times
+            # Targets are a nanosecond off the grid at times.
+            midway_ns = self._before[1] + self._grid.refresh_ns // 2
             return max(target_ns, self._grid.next_after(midway_ns))
         return target_ns
 
@@ -163,8 +162,9 @@ def _report(
         flip, chances, waited = presented
         presented_ns, sequence = flip.time_ns, flip.sequence
         assert update.ready_ns is not None
-        asked_ns, possible_ns = chances.vblank_ns(update.committed_ns), chances.vblank_ns(update.ready_ns)
-        by_client = chances.refreshes(since_ns=asked_ns, until_ns=possible_ns)
+        asked_ns, ready_ns = chances.vblank_ns(update.committed_ns), chances.vblank_ns(update.ready_ns)
+        possible_ns = chances.vblank_ns(max(update.ready_ns, update.surface.shown_since_ns))
+        by_client = chances.refreshes(since_ns=asked_ns, until_ns=ready_ns)
         late = chances.refreshes(since_ns=possible_ns, until_ns=flip.time_ns)
         by_client, by_us = (by_client + late, 0) if waited else (by_client, late)
     return FrameReport(

@@ -141,7 +141,7 @@ class Flights:
         if self._in_air is not None:
             self.land(now_ns)
         if self._on_screen is not None:
-            for loan in self._on_screen.planes:
+            for loan in sorted(self._on_screen.planes, key=lambda loan: loan.update):
                 loan.planes -= 1
                 self._stage.releases.settle(loan, now_ns)
             if self._on_screen.image is not None:

@@ -30,7 +30,7 @@ class Layout:
         self._place()
         self._tell()
         for screen in self._screens:
-            screen.look()
+            screen.look(now_ns)
             screen.output.cue(Cue.DAMAGED, now_ns)
 
     def _place(self) -> None:

@@ -92,7 +92,7 @@ class FrameReport(Event, tag="frame", frozen=True, kw_only=True):
     `ready_ns` is when its last constraint held, `latched_ns` when a frame first took it, `target_ns` the
     vblank that frame aimed at. `waited_for` names the last constraint that held it back ("" if none).
     `missed_by_client`: refreshes gone by while it was not ready; `missed_by_us`: refreshes by which it
-    came later than the first vblank whose latch deadline it was ready for.
+    came later than the first vblank for whose latch it was ready and visible.
     """
 
     client: str

@@ -130,7 +130,7 @@ class Screen:
 
     # -- what to show -----------------------------------------------------------------------------
 
-    def look(self) -> None:
+    def look(self, now_ns: int) -> None:
         """The scene was rearranged: surfaces learn whether this output shows any part of them."""
         elements = self._stage.scene.elements(self.output)
         now = dict.fromkeys(element.surface for element in elements)
@@ -139,6 +139,8 @@ class Screen:
                 surface.shown_on.remove(self.output)
         for surface in now:
             if surface not in self.visible:
+                if surface.main_output is None:
+                    surface.shown_since_ns = now_ns
                 surface.shown_on.append(self.output)
         self.visible = now
 

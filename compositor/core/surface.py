@@ -91,6 +91,9 @@ class Surface:
     shown_on: list[Output] = field(default_factory=list)
     """On which a part of it can be seen."""
 
+    shown_since_ns: int = 0
+    """When it could last be seen again on some output."""
+
     @property
     def has_news(self) -> bool:
         """Something that the next frame will have to answer."""

@@ -6,12 +6,13 @@ signalled. It knows nothing of loans.
 """
 
 from hypothesis import strategies as st
-from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, multiple, rule
+from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invariant, multiple, rule
 from world import MS, Client, Image, Picture, Window, World, machine
 
 from syncline.compositor.core.policy import AcquireMode, ImplicitMode, Policy
 
 NAMES = ("one", "two", "three")
+SELDOM = st.sampled_from([False, False, False, True])
 SIZES = ((320, 240), (100, 80), (64, 300))
 
 
@@ -43,6 +44,18 @@ class AnyHonestSession(RuleBasedStateMachine):
         self.world.bystanders.append(lambda: check_no_free_image_is_read(self.world))
         self.unfinished: list[tuple[Picture, Image]] = []
 
+    @initialize(target=windows, number=st.integers(2, 4))
+    def begin(self, number: int) -> object:
+        """A desktop with something on it: a wall, and small windows with and without points."""
+        windows = [
+            Client(self.world, f"client {each}").window(*SIZES[each % 3], explicit=each != 2)
+            for each in range(number)
+        ]
+        for window in windows:
+            window.present("one")
+        self.world.run_ms(40)
+        return multiple(*windows)
+
     # -- clients ----------------------------------------------------------------------------------
 
     @rule(target=windows, size=st.sampled_from(SIZES), explicit=st.booleans())
@@ -65,6 +78,18 @@ class AnyHonestSession(RuleBasedStateMachine):
     def present(self, window: Window, gpu_ms: int | None) -> None:
         if window.surface.alive and window.client.is_alive and window.toplevel.alive:
             self._present(window, gpu_ms)
+
+    @rule(window=windows, frames=st.integers(2, 6), gpu_ms=st.integers(0, 20))
+    def animate(self, window: Window, frames: int, gpu_ms: int) -> None:
+        """Present at every frame callback while the session goes on."""
+
+        def present(left: int) -> None:
+            usable = window.surface.alive and window.client.is_alive and window.toplevel.alive
+            names = [name for name in NAMES if usable and window.image(name).is_free]
+            if left and names:
+                window.present(names[0], gpu_ms=gpu_ms).on_frame = lambda: present(left - 1)
+
+        present(frames)
 
     @rule(child=children, gpu_ms=st.none() | st.integers(1, 40))
     def present_a_subsurface(self, child: Picture, gpu_ms: int | None) -> None:
@@ -96,9 +121,9 @@ class AnyHonestSession(RuleBasedStateMachine):
                 window.commit()
                 window.ack()
 
-    @rule(window=windows)
-    def destroy_a_wl_buffer(self, window: Window) -> None:
-        if window.client.is_alive and window.images:
+    @rule(window=windows, seldom=SELDOM)
+    def destroy_a_wl_buffer(self, window: Window, seldom: bool) -> None:
+        if seldom and window.client.is_alive and window.images:
             image = window.images.pop(next(iter(window.images)))
             self.world.core.destroy_buffer(image.buffer, self.world.now_ns)
             image.was_used = False
@@ -111,19 +136,19 @@ class AnyHonestSession(RuleBasedStateMachine):
             )
             self.world.settle()
 
-    @rule(child=children)
-    def destroy_a_subsurface(self, child: Picture) -> None:
-        if child.surface.alive and child.client.is_alive:
+    @rule(child=children, seldom=SELDOM)
+    def destroy_a_subsurface(self, child: Picture, seldom: bool) -> None:
+        if seldom and child.surface.alive and child.client.is_alive:
             child.destroy()
 
-    @rule(window=windows)
-    def close_a_window(self, window: Window) -> None:
-        if window.surface.alive and window.client.is_alive:
+    @rule(window=windows, seldom=SELDOM)
+    def close_a_window(self, window: Window, seldom: bool) -> None:
+        if seldom and window.surface.alive and window.client.is_alive:
             window.destroy()
 
-    @rule(window=windows)
-    def kill_a_client(self, window: Window) -> None:
-        if window.client.is_alive:
+    @rule(window=windows, seldom=SELDOM)
+    def kill_a_client(self, window: Window, seldom: bool) -> None:
+        if seldom and window.client.is_alive:
             window.client.hang_up()
 
     # -- the desktop ------------------------------------------------------------------------------
