@@ -150,6 +150,7 @@ def test_jobs_of_one_entity_run_in_order_even_when_a_later_one_could_start() -> 
         7.0 ms  second done""")
 
 
+@pytest.mark.requirement("K16")
 def test_both_fences_of_a_job_carry_one_seqno_in_two_contexts() -> None:
     bench = Bench()
     entity = bench.entity()
@@ -182,6 +183,7 @@ def test_of_one_context_only_the_latest_fence_is_waited_for() -> None:
     assert job.take_dependency() is None
 
 
+@pytest.mark.requirement("K16")
 def test_a_dependency_that_ended_in_error_does_not_cancel_who_waited_for_it() -> None:
     bench = Bench()
     gate = bench.fence()
