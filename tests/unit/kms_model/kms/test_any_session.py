@@ -43,9 +43,9 @@ class Frame:
 
 
 class AnySession(RuleBasedStateMachine):
-    def __init__(self, make_client):
+    def __init__(self, make_client, machine):
         super().__init__()
-        self.client = make_client(SMALL)
+        self.client = make_client(machine)
         self.world = self.client.world
         self.client.modes = (SMALL.crtcs[0].output.mode,)
         fb = self.client.framebuffer()
@@ -210,7 +210,12 @@ class AnySession(RuleBasedStateMachine):
             self.world.close()
 
 
-def test_no_session_shows_an_unfinished_frame_loses_an_event_or_lies_about_a_fence(make_lone_client):
+SIMPLE = replace(SMALL, enables_before_planes=False, waits_for_flip=False, adds_all_planes=True)
+
+
+@pytest.mark.parametrize("machine", [SMALL, SIMPLE], ids=["hardware", "simple driver"])
+def test_no_session_shows_an_unfinished_frame_loses_an_event_or_lies_about_a_fence(make_lone_client, machine):
     run_state_machine_as_test(
-        lambda: AnySession(make_lone_client), settings=settings(max_examples=40, stateful_step_count=30)
+        lambda: AnySession(make_lone_client, machine),
+        settings=settings(max_examples=40, stateful_step_count=30),
     )
