@@ -1,6 +1,7 @@
 """dma_resv, as the kernel tests its own (st-dma-resv.c), and the rules of kernel.md 2.8."""
 
 import pytest
+from hypothesis import given, strategies as st
 
 from syncline.kms_model.array import FenceArray
 from syncline.kms_model.fence import Fence
@@ -110,3 +111,23 @@ def test_a_container_is_refused(kernel: Kernel) -> None:
 def test_a_writer_waits_for_readers_and_a_reader_for_writers() -> None:
     assert usage_for(write=True) is Usage.READ
     assert usage_for(write=False) is Usage.WRITE
+
+
+@given(st.lists(st.tuples(st.integers(0, 3), st.sampled_from(USAGES), st.booleans()), max_size=40))
+def test_no_pending_fence_is_lost_unless_a_later_one_of_its_context_stands_for_it(
+    steps: list[tuple[int, Usage, bool]],
+) -> None:
+    resv, added = Resv(), list[tuple[Fence, Usage]]()
+    for seqno, (context, usage, signal) in enumerate(steps, 1):
+        fence = Fence(context, seqno, "mock", "mock")
+        resv.add(fence, usage)
+        added.append((fence, usage))
+        if signal:
+            done = added[seqno // 2][0]
+            for earlier, _ in added:
+                if earlier.context == done.context and earlier.seqno <= done.seqno:
+                    earlier.signal(1)
+        for old, old_usage in added:
+            assert old.signalled or any(
+                new.context == old.context and new.seqno >= old.seqno for new in resv.pending(old_usage)
+            )

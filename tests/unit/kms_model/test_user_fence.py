@@ -20,6 +20,7 @@ from errno import (
 )
 from typing import Any
 
+import msgspec
 import pytest
 
 from syncline.kms_model.profiles import VIRTIO_GPU
@@ -28,11 +29,14 @@ from syncline.kms_model.trace import WaitTrace, Warn
 from syncline.kms_model.uapi import (
     USER_FENCE_POISON,
     Cap,
+    CreateDumb,
     DeviceError,
     Fd,
     GetCap,
     HandleFlag,
+    Point,
     QueryFlag,
+    Submit,
     SyncobjCreate,
     SyncobjCreateUser,
     SyncobjDestroy,
@@ -422,3 +426,19 @@ def test_one_client_program_runs_on_both_backings(rig: Any, kind: Any) -> None:
     rig.signal(syncobj, 2)
     assert frame.result().first_signaled == 0
     assert rig.query(syncobj) == 2
+
+
+def test_a_job_writes_a_user_point_when_it_is_done(rig: Any) -> None:
+    user, target = create(rig), rig.call(CreateDumb(64, 64))
+    job = Submit(target.handle, (64, 64), target.pitch, (), 2_000_000, out_points=(Point(user, 3),))
+    rig.call(job)
+    assert rig.query(user) == 0
+    rig.after_ms(10)
+    assert rig.query(user) == 3
+
+
+def test_a_job_may_not_wait_for_a_user_point_nor_take_the_place_of_one(rig: Any) -> None:
+    user, target = create(rig), rig.call(CreateDumb(64, 64))
+    job = Submit(target.handle, (64, 64), target.pitch, (), 0)
+    assert rig.errno(msgspec.structs.replace(job, in_points=(Point(user, 1),))) == EINVAL
+    assert rig.errno(msgspec.structs.replace(job, out_points=(Point(user, 0),))) == EINVAL
