@@ -13,6 +13,8 @@ HANDLE_FLAGS: Final[Mapping[str, int]] = {
     "IMPORT_SYNC_FILE": uapi.HandleFlag.SYNC_FILE,
     "TIMELINE": uapi.HandleFlag.TIMELINE,
 }
+CLIENT_CAPS: Final[Mapping[str, int]] = dict(uapi.ClientCap.__members__) | {"PLANE_COLOR_PIPELINE": 7}
+"""Every name a scenario may use, also of a capability that the model does not have."""
 WAIT_FLAGS: Final[Mapping[str, int]] = dict(uapi.WaitFlag.__members__)
 
 
@@ -40,11 +42,11 @@ class SetClientCap(Op, frozen=True, kw_only=True, tag="set_client_cap"):
     value: int = 1
 
     async def run(self, process: Process) -> None:
-        capability = uapi.ClientCap[self.cap] if isinstance(self.cap, str) else self.cap
+        capability = CLIENT_CAPS[self.cap] if isinstance(self.cap, str) else self.cap
         await process.ioctl(self.dev, uapi.SetClientCap(capability, self.value & U64))
 
     def __post_init__(self) -> None:
-        if isinstance(self.cap, str) and self.cap not in uapi.ClientCap.__members__:
+        if isinstance(self.cap, str) and self.cap not in CLIENT_CAPS:
             raise ValueError(f"unknown client capability {self.cap!r}")
 
 
