@@ -21,7 +21,7 @@ from syncline.protocol.outbox import Outbox, Packet
 from syncline.protocol.schema import Argument, Kind, Message
 from syncline.protocol.table import SERVER_ID_START, Table
 from syncline.protocol.trace import Observer, Said
-from syncline.protocol.wire import Malformed, Wire
+from syncline.protocol.wire import Body, Malformed, Wire
 
 ERROR_TEXT_BYTES: Final = 1024  # an explanation must never be what breaks the message
 
@@ -113,7 +113,7 @@ class Connection:
         except Malformed as why:
             raise invalid_method(str(why)) from why
 
-    def _deliver(self, obj: Object, entry: Incoming, body: bytes) -> None:
+    def _deliver(self, obj: Object, entry: Incoming, body: Body) -> None:
         """The long way: versions, objects, new ids, descriptors, observers, destructors."""
         decode, handler, particulars, _ = entry
         message = particulars.message
@@ -147,7 +147,7 @@ class Connection:
         if message.ends_object and self.role is Role.SERVER:
             self.retire(obj)
 
-    def _swallow(self, object_id: int, opcode: int, body: bytes) -> None:
+    def _swallow(self, object_id: int, opcode: int, body: Body) -> None:
         """A message to nobody: fatal, unless it is an event that crossed our destroying of its object."""
         interface_name = self._table.zombies.get(object_id)
         if interface_name is None:
@@ -157,7 +157,7 @@ class Connection:
             raise invalid_method(f"invalid method {opcode}, object {interface_name}#{object_id}")
         self._discard(object_id, events[opcode], body)
 
-    def _discard(self, object_id: int, message: Message, body: bytes) -> None:
+    def _discard(self, object_id: int, message: Message, body: Body) -> None:
         try:
             values = self._wire.decoder(message)(body)
             arguments = argument_list.discarded(message, values, table=self._table, fds=self._fds)
@@ -193,7 +193,7 @@ class Connection:
         if particulars.message.ends_object and self.role is Role.CLIENT:
             self.retire(sender)
 
-    def send_raw(self, object_id: int, opcode: int, body: bytes, fds: Sequence[int] = ()) -> None:
+    def send_raw(self, object_id: int, opcode: int, body: Body, fds: Sequence[int] = ()) -> None:
         """Send anything, however illegal: the way past every check. Lends the fds; not observed."""
         self._outbox.put(self._wire.frame(object_id, opcode, body), duplicate_all(fds))
 

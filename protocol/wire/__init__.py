@@ -6,7 +6,7 @@ body at all: they come and go beside the bytes, in the order of the messages tha
 """
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import ClassVar, Protocol, TypeAlias
+from typing import Any, ClassVar, Protocol, TypeAlias
 
 from syncline.protocol.schema import Message
 
@@ -15,7 +15,10 @@ Untyped: TypeAlias = tuple[str, int, int]
 
 Value: TypeAlias = int | float | str | bytes | Untyped | None
 
-Decoder: TypeAlias = Callable[[bytes], Sequence[Value]]
+Body: TypeAlias = Any
+"""What a wire's `frames` find for its decoders: bytes, or already an array."""
+
+Decoder: TypeAlias = Callable[[Body], Sequence[Value]]
 """A body to the message's values, descriptors left out. Raises one of the wire's `refusals`."""
 
 Encoder: TypeAlias = Callable[[int, Sequence[object]], bytes]
@@ -32,7 +35,7 @@ class Wire(Protocol):
     refusals: ClassVar[tuple[type[Exception], ...]]
     """What its decoders raise on a malformed body: Malformed, or their library's own word for "too short"."""
 
-    def frames(self, data: bytes) -> Iterable[tuple[int, int, bytes]]:
+    def frames(self, data: bytes) -> Iterable[tuple[int, int, Body]]:
         """(object id, opcode, body) of every message now complete. Raises Malformed."""
         ...
 
@@ -42,6 +45,6 @@ class Wire(Protocol):
     @staticmethod
     def encoder(message: Message) -> Encoder: ...
 
-    def frame(self, object_id: int, opcode: int, body: bytes) -> bytes:
+    def frame(self, object_id: int, opcode: int, body: Body) -> bytes:
         """A message with any content, for those who mean to break the rules."""
         ...

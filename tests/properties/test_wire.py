@@ -13,6 +13,8 @@ from syncline.protocol.display import Display, Global, Globals, Registry, serve
 from syncline.protocol.fd import ReceivedFd
 from syncline.protocol.object import NewId, Object, Proxy, Resource, method_name
 from syncline.protocol.schema import Argument, Kind, Message
+from syncline.protocol.wire import Wire
+from syncline.protocol.wire.msgpack import MsgpackWire
 from syncline.protocol.wire.wayland import MESSAGE_BYTES_MAX, WaylandWire
 
 TEXT = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=40)
@@ -32,6 +34,7 @@ VALUES = {
 }
 
 EVERY_INTERFACE = schema.interfaces()
+WIRES: st.SearchStrategy[type[WaylandWire | MsgpackWire]] = st.sampled_from([WaylandWire, MsgpackWire])
 
 
 def value_of(argument: Argument) -> st.SearchStrategy[object]:
@@ -51,7 +54,7 @@ def test_every_message_survives_the_wire(name: str, data: st.DataObject) -> None
         in_body = [each for each in message.arguments if each.kind is not Kind.FD]
         values = [data.draw(value_of(each), label=f"{message}.{each.name}") for each in in_body]
         object_id = data.draw(UINT)
-        wire = WaylandWire(message_bytes=MESSAGE_BYTES_MAX)
+        wire = data.draw(WIRES)(message_bytes=MESSAGE_BYTES_MAX)
 
         ((heard_by, opcode, body),) = wire.frames(wire.encoder(message)(object_id, values))
 
@@ -95,12 +98,12 @@ def _inode(fd: int) -> int:
 class Scene:
     """A server that offers every interface, a client that binds what it needs."""
 
-    def __init__(self) -> None:
+    def __init__(self, wire: type[Wire]) -> None:
         bindable = [each for each in EVERY_INTERFACE if each not in {"wl_display", "wl_registry"}]
         self.names = {interface: name for name, interface in enumerate(bindable, start=1)}
         offers = [Global(each, schema.interface(each).version, self._bind) for each in bindable]
-        self.server = serve(Globals(offers))
-        display = Display.connect()
+        self.server = serve(Globals(offers), wire=wire())
+        display = Display.connect(wire=wire())
         self.client = display.connection
         self.registry = display.get_registry(Registry)
         self.pump()
@@ -140,7 +143,7 @@ class Scene:
 @given(data=st.data())
 @settings(max_examples=settings().max_examples // 30)
 def test_every_message_is_heard_as_it_was_said(name: str, data: st.DataObject) -> None:
-    scene = Scene()
+    scene = Scene(data.draw(WIRES))
     interface = schema.interface(name)
     for message in interface.events + interface.requests:
         proxy = scene.bind(name)
