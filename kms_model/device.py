@@ -29,7 +29,6 @@ Handler = Callable[[File, Any], Any]
 
 
 _SPENT: Final = {EMFILE, ENFILE, ENOMEM, ENOSPC}
-"""What the real kernel may run out of under the model is what the model runs out of."""
 
 
 class Subsystem(Protocol):
@@ -96,9 +95,7 @@ class Device:
         except DeviceError as error:
             pending = Pending.failed(error)
         except OSError as error:
-            if error.errno not in _SPENT:
-                raise
-            pending = Pending.failed(DeviceError(error.errno, f"the machine's own process: {error.strerror}"))
+            pending = Pending.failed(_spent(error))
         else:
             pending = self._start(file, reply) if type(reply) is CoroutineType else Pending.succeeded(reply)
         kernel.settle()
@@ -149,7 +146,7 @@ class Device:
 
     def _start(self, file: File, coroutine: Coroutine[Any, Any, R]) -> Task[R]:
         """Run the call's coroutine to its first sleep; the file remembers it until it is done."""
-        task: Task[R] = Task(self.kernel, coroutine)
+        task: Task[R] = _Call(self.kernel, coroutine)
         task.step()
         if not task.done:
             file.calls.add(task)
@@ -185,6 +182,22 @@ class Device:
 
     def _card_only(self) -> set[type[Request[Any]]]:
         return {SetClientCap, SetMaster, DropMaster, CreateDumb, *self.kms.ioctls()}
+
+
+class _Call(Task[R]):
+    """An ioctl that may sleep."""
+
+    __slots__ = ()
+
+    def _refusal(self, error: OSError) -> DeviceError:
+        return _spent(error)
+
+
+def _spent(error: OSError) -> DeviceError:
+    """What the machine's own process has run out of, as the errno of the call. Anything else is a fault of ours."""
+    if error.errno not in _SPENT:
+        raise error
+    return DeviceError(error.errno, f"the machine's own process: {error.strerror}")
 
 
 def _refuse_render(_file: File, _request: object) -> None:

@@ -3,13 +3,14 @@
 import asyncio
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, TypeVar
 
 from syncline.kms_model.device import Device
 from syncline.kms_model.file import File
 from syncline.kms_model.loops import Deadline, Loop
 from syncline.kms_model.task import Pending
-from syncline.kms_model.uapi import Fd, Request
+from syncline.kms_model.uapi import AtomicReply, DeviceError, Fd, Request
 
 R = TypeVar("R")
 
@@ -117,13 +118,22 @@ class LocalFile:
 
 
 async def _until_done(pending: Pending[Any], arm: Callable[[], None]) -> None:
-    """Sleep until the call is done; being cancelled interrupts it, and the call then decides how it ends."""
+    """Sleep until the call is done. Being cancelled interrupts it; nobody takes its reply any more."""
     done = asyncio.Event()
     pending.add_done_callback(lambda _: done.set())
-    while not done.is_set():
-        try:
-            await done.wait()
-        except asyncio.CancelledError:
-            pending.interrupt()
-            arm()
-            raise
+    try:
+        await done.wait()
+    except asyncio.CancelledError:
+        pending.interrupt()
+        pending.add_done_callback(_close_unclaimed)
+        arm()
+        raise
+
+
+def _close_unclaimed(pending: Pending[Any]) -> None:
+    with suppress(DeviceError):
+        reply = pending.result()
+        if isinstance(reply, AtomicReply):
+            for _, fd in reply.out_fences:
+                if fd >= 0:
+                    os.close(fd)

@@ -215,7 +215,13 @@ class Task(Pending[R]):
             self._finish(None, DeviceError(ERESTARTSYS, "interrupted by a signal"))
         except DeviceError as error:
             self._finish(None, error.with_traceback(None))
+        except OSError as error:
+            self._finish(None, self._refusal(error))
         return None
+
+    def _refusal(self, error: OSError) -> DeviceError:
+        """What the operating system below us refused. A worker has nobody to tell, so it is a fault."""
+        raise error
 
     def _lie_down(self, sleep: Sleep) -> Woken | None:
         """Begin to sleep. An answer other than None: there is no need to."""
