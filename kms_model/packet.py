@@ -200,11 +200,11 @@ def rights(fds: Iterable[int]) -> list[tuple[int, int, "array.array[int]"]]:
 
 def received(ancillary: _Ancillary) -> list[int]:
     """The descriptors that came with a packet. They are the receiver's to close."""
-    numbers = array.array("i")
+    fds: list[int] = []
     for level, kind, data in ancillary:
         if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
-            numbers.frombytes(data[: len(data) - len(data) % numbers.itemsize])
-    return numbers.tolist()
+            fds += memoryview(data)[: len(data) & -4].cast("i").tolist()
+    return fds
 
 
 def close_all(fds: Iterable[int]) -> None:
