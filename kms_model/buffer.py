@@ -66,10 +66,6 @@ class GemObject:
         self._dmabuf = dmabuf
         return fd
 
-    @property
-    def dmabuf(self) -> DmaBuf | None:
-        return self._dmabuf
-
 
 def round_to_pages(size: int) -> int:
     return -(-size // PAGE) * PAGE
