@@ -25,7 +25,8 @@ _IN_DELETE_SELF: Final = 0x400
 _IN_IGNORED: Final = 0x8000
 _EVENT: Final = struct.Struct("iIII")
 _READ_SIZE: Final = 64 * 1024
-_NO_RESIZE: Final = fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW
+_SEALS: Final = fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL
+"""The last one: nobody outside may seal the memory against the machine's own writing."""
 _EVENTFD: Final = "anon_inode:[eventfd]"
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -63,7 +64,7 @@ def memory_file(name: str, size: int) -> int:
     """A memfd of `size` bytes that nobody can resize, so that a mapping never faults."""
     fd = os.memfd_create(name, os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
     os.ftruncate(fd, size)
-    fcntl.fcntl(fd, fcntl.F_ADD_SEALS, _NO_RESIZE)
+    fcntl.fcntl(fd, fcntl.F_ADD_SEALS, _SEALS)
     return fd
 
 

@@ -1,5 +1,6 @@
 """Buffers, PRIME, and the dma-buf sync ioctls (kernel.md 2.8, 2.9)."""
 
+import fcntl
 import gc
 import mmap
 import os
@@ -117,6 +118,13 @@ def test_a_client_cannot_shrink_a_buffer_under_its_readers(rig: Any) -> None:
     _, dmabuf = buffer(rig)
     with pytest.raises(PermissionError):
         os.ftruncate(dmabuf, 0)
+
+
+def test_a_client_cannot_seal_a_buffer_against_the_machine(rig: Any) -> None:
+    handle, dmabuf = buffer(rig)
+    with pytest.raises(PermissionError):
+        fcntl.fcntl(dmabuf, fcntl.F_ADD_SEALS, fcntl.F_SEAL_WRITE)
+    rig.file.gems.get(handle).memory[:1] = b"x"
 
 
 @pytest.mark.parametrize("flags", [0, 4, 8, READ | 4])
