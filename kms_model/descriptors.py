@@ -78,7 +78,8 @@ class Signalbox:
 
     def signal(self) -> None:
         if self._fd >= 0:
-            with suppress(BrokenPipeError):  # closed outside just now; `collect` will hear of it
+            # Closed outside just now, of which `collect` will hear; or filled by somebody who opened it anew.
+            with suppress(BrokenPipeError, BlockingIOError):
                 os.write(self._fd, b"\1")
 
     def fileno(self) -> int:

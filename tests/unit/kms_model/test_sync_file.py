@@ -1,5 +1,6 @@
 """sync_file: MERGE, FILE_INFO, SET_DEADLINE and poll (kernel.md 2.3)."""
 
+import contextlib
 import os
 import select
 from errno import EBADF, EINVAL, ENOENT, ENOTTY
@@ -182,6 +183,19 @@ def test_the_error_of_a_merged_file_is_its_own_only_if_somebody_waited(
     rig.inc(done)
     assert rig.call(SyncFileInfo(both)).status == status
     assert rig.call(SyncFileInfo(both, 2)).status == ENOENT_STATUS
+
+
+def test_a_client_that_fills_the_pipe_only_fools_itself(rig: Any) -> None:
+    timeline = rig.timeline()
+    fence = rig.fence(timeline)
+    forged = os.open(f"/proc/self/fd/{fence}", os.O_WRONLY | os.O_NONBLOCK)
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            os.write(forged, bytes(4096))
+    os.close(forged)
+    assert rig.status(fence) == 0
+    rig.inc(timeline)
+    assert rig.status(fence) == 1
 
 
 def test_a_file_that_is_closed_before_its_signal_is_forgotten(rig: Any) -> None:
