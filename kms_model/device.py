@@ -17,6 +17,7 @@ from syncline.kms_model.kms.ioctls import Kms
 from syncline.kms_model.profiles import SYNCLINE, Profile
 from syncline.kms_model.quirks import UPSTREAM, Quirks
 from syncline.kms_model.task import Completion, Pending, Task
+from syncline.kms_model.token import Tokens
 from syncline.kms_model.trace import TraceEvent
 from syncline.kms_model.uapi import CreateDumb, DeviceError, DropMaster, Request, SetClientCap, SetMaster
 from syncline.kms_model.user_fence_ioctls import UserFences
@@ -68,6 +69,7 @@ class Device:
             self.gpu,
             Vgem(self.kernel, profile),
             self.user_fences,
+            Tokens(self.kernel),
         )
         self._card_ioctls = self._table()
         self._render_ioctls = {**self._card_ioctls, **dict.fromkeys(self._card_only(), _refuse_render)}

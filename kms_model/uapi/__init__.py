@@ -115,6 +115,13 @@ from syncline.kms_model.uapi.syncobj import (
     SyncobjWaitReply as SyncobjWaitReply,
     WaitFlag as WaitFlag,
 )
+from syncline.kms_model.uapi.token import (
+    TokenAddress as TokenAddress,
+    TokenAddressReply as TokenAddressReply,
+    TokenExport as TokenExport,
+    TokenRedeem as TokenRedeem,
+    TokenReply as TokenReply,
+)
 from syncline.kms_model.uapi.user_fence import (
     USER_FENCE_POISON as USER_FENCE_POISON,
     USER_FENCE_SLOT as USER_FENCE_SLOT,
