@@ -4,8 +4,14 @@ import pytest
 from world import MS, Client, Picture, Window, World, machine
 
 from syncline.compositor.core.effects import BufferReleased, CaptureReady, CommitReleased
+from syncline.compositor.core.geometry import Rect
 from syncline.compositor.core.policy import AcquireMode, Policy
-from syncline.kms_model.uapi import FORMAT_XRGB8888
+from syncline.kms_model.uapi import (
+    FORMAT_XRGB8888,
+    ModeAtomic,
+    SyncobjTimelineSignal,
+    SyncobjTransfer,
+)
 
 
 @pytest.mark.requirement("S78")
@@ -227,3 +233,97 @@ def animate(window: Window) -> None:
         window.present(f"image {number % 3}").on_frame = lambda: present(number + 1)
 
     present(0)
+
+
+LONG = Policy(direct_scanout=False, composition_fixed_ns=4 * MS, first_margin_ns=8 * MS)
+
+
+@pytest.mark.requirement("S71")
+def test_an_image_removed_while_a_composition_reads_it_comes_back_when_that_ends() -> None:
+    world = World(policy=LONG)
+    window = Client(world, "client").window()
+    window.present("red")
+    world.run_until_ms(10)
+    assert world.reading, "latched at 8.7 ms, composed until 12.7 ms"
+
+    window.surface.pending.attached = None
+    window.commit()
+    assert not window.image("red").released()
+    world.run_until_ms(12)
+    assert not window.image("red").released()
+    world.run_until_ms(13)
+
+    assert window.image("red").released() == 1
+
+
+@pytest.mark.requirement("REL-24")
+def test_an_image_read_for_two_outputs_comes_back_when_the_slower_composition_ends() -> None:
+    world = World(machine(60_000, 75_000), policy=LONG)
+    first = world.core.outputs[0]
+    window = Client(world, "client").window(200, 100)
+    window.present("red")
+    world.core.shell.move(window.toplevel, x=first.rect.right - 100, y=20, now_ns=world.now_ns)
+    red = window.image("red")
+    for _ in range(500):
+        if [red.memory in sources for sources in world.reading.values()] == [True, True]:
+            break
+        window.surface.pending.damage_surface(Rect(0, 0, 200, 100))
+        window.commit()
+        world.run_ms(1)
+    readers = set(world.reading)
+    assert len(readers) == 2, "the two rates drift until both compositions overlap"
+
+    window.surface.pending.attached = None
+    window.commit()
+    ends = []
+    while readers & set(world.reading):
+        assert not red.released()
+        ends.append(len(readers & set(world.reading)))
+        world.run_ms(0.1)
+
+    assert set(ends) == {2, 1}
+    assert red.released() == 1
+
+
+@pytest.mark.requirement("REL-28")
+def test_a_release_point_is_reached_late_but_surely_when_the_device_takes_no_fence() -> None:
+    world = World(policy=Policy())
+    window = Client(world, "client").window(320, 240)
+    window.present("red")
+    world.run_until_ms(20)
+    world.refuse_next(lambda call: isinstance(call, SyncobjTransfer))
+    window.present("blue", gpu_ms=1)
+    world.run_until_ms(33)
+    assert not window.image("red").released()
+    world.run_until_ms(34)
+
+    assert window.image("red").released() == 1
+
+
+@pytest.mark.requirement("REL-33")
+def test_an_image_on_a_plane_is_not_given_back_by_a_flip_that_the_kernel_refused() -> None:
+    world = World(policy=Policy())
+    window = Client(world, "client").window(320, 240)
+    window.present("red")
+    world.run_until_ms(20)
+    window.present("blue", gpu_ms=1)
+    for _ in range(2):
+        world.file.refuse = lambda call: isinstance(call, ModeAtomic)
+        world.run_until_ms(30)
+    world.run_until_ms(40)
+
+    assert world.presented_ms(window) == [16.7, 33.3]
+    assert window.image("red").released() == 1
+
+
+@pytest.mark.requirement("S92")
+def test_a_client_that_advanced_its_release_timeline_itself_hurts_nobody() -> None:
+    world = World()
+    window = Client(world, "client").window()
+    for name in ("red", "blue", "green"):
+        window.present(name)
+        image = window.image(name)
+        window.client.file.call(SyncobjTimelineSignal(handles=(image.release,), points=(9,)))
+        world.run_ms(20)
+
+    assert len(world.presented_ms(window)) == 3
