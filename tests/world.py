@@ -183,6 +183,8 @@ class World:
         """Look at the machine after every input."""
         self.reading: dict[tuple[int, int], set[object]] = {}
         """Unfinished jobs of the core, and the memory they read."""
+        self.running: set[tuple[int, int]] = set()
+        """Jobs that have begun."""
         self.epoch_ns = NS_PER_S
         self.core = Compositor(self.file, self.watcher, policy=policy, now_ns=NS_PER_S)
         self.epoch_ns = self._light()
@@ -346,6 +348,9 @@ class World:
         job = event.context, event.seqno
         if event.stage == "done":
             self.reading.pop(job, None)
+            self.running.discard(job)
+        elif event.stage == "run":
+            self.running.add(job)
         elif event.stage == "queued" and self.file.is_calling:
             submit = self.file.calls[-1]
             assert isinstance(submit, Submit)
@@ -424,6 +429,11 @@ class Image:
     def released(self) -> int:
         """The highest release value that has signalled."""
         return self.client.file.call(SyncobjQuery(handles=(self.release,))).points[0]
+
+    @property
+    def is_finished(self) -> bool:
+        """Its newest picture: the acquire point has signalled."""
+        return self.client.file.call(SyncobjQuery(handles=(self.acquire,))).points[0] >= self.uses
 
     @property
     def is_free(self) -> bool:
