@@ -2,7 +2,10 @@
 
 from syncline.compositor.wayland.session import Session
 from syncline.compositor.wayland.surface import SurfaceObject, WlSurface
+from syncline.protocol.enums import WlSubcompositor as WlSubcompositorEnums
 from syncline.protocol.object import NewId, Resource
+
+_Error = WlSubcompositorEnums.Error
 
 
 class WlSubcompositor(Resource):
@@ -13,6 +16,8 @@ class WlSubcompositor(Resource):
         self._session = session
 
     def get_subsurface(self, new: NewId, surface: WlSurface, parent: WlSurface) -> None:
+        if self._session.object_of(surface.surface, WlSubsurface.interface):
+            raise self.error(_Error.BAD_SURFACE, f"{surface!r} has a wl_subsurface already")
         with self._session.blaming(self, surface.surface):
             self._session.core.subsurfaces.make(surface.surface, parent.surface)
         WlSubsurface(new, surface)

@@ -225,4 +225,13 @@ class SurfaceObject(Resource):
 def _add_damage(damage: list[Rect], rect: Rect) -> None:
     damage.append(rect)
     if len(damage) > MAX_DAMAGE_RECTS:
-        damage[:] = [Region(damage).bounds]
+        damage[:] = [_around([each for each in damage if not each.is_empty])]
+
+
+def _around(rects: list[Rect]) -> Rect:
+    """Their bounding box."""
+    if not rects:
+        return Rect(0, 0, 0, 0)
+    x, y = min(each.x for each in rects), min(each.y for each in rects)
+    right, bottom = max(each.right for each in rects), max(each.bottom for each in rects)
+    return Rect(x, y, right - x, bottom - y)

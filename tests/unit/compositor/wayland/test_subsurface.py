@@ -115,3 +115,34 @@ def test_a_child_is_shown_with_its_parents_commit(client, world, subcompositor, 
     world.run(50)
 
     assert sum(row.count(0xFFFFFFFF) for row in photograph()) == 64
+
+
+def test_a_child_whose_parent_went_has_its_object_still(client, subcompositor, family) -> None:
+    parent, child, _ = family
+    parent.send("destroy")
+
+    client.make(subcompositor, "get_subsurface", child, client.surface())
+
+    client.roundtrip()
+    assert client.error in {None, ("wl_subcompositor", BAD_SURFACE)}
+
+
+def test_a_child_may_be_given_to_another_parent(client, subcompositor, family) -> None:
+    _, child, subsurface = family
+    subsurface.send("destroy")
+
+    client.make(subcompositor, "get_subsurface", child, client.surface())
+
+    client.expect_no_error()
+
+
+def test_a_surface_that_goes_before_its_subsurface_object(client, family) -> None:
+    _, child, subsurface = family
+
+    child.send("destroy")
+    subsurface.send("place_above", client.surface())
+    subsurface.send("set_position", 1, 1)
+    subsurface.send("set_sync")
+    subsurface.send("destroy")
+
+    client.expect_no_error()

@@ -514,3 +514,37 @@ def test_a_mode_that_is_none_is_an_error(client, base, decorations) -> None:
     decoration.send("set_mode", 3)
 
     client.expect("zxdg_toplevel_decoration_v1", 3, decoration)
+
+
+def test_a_dismissed_popup_keeps_its_role_object(client, world, base) -> None:
+    parent = shown(client, world, base)
+    surface, xdg, made = popup(client, base, parent)
+    surface.send("commit")
+    client.roundtrip()
+    parent.toplevel.send("destroy")
+    client.roundtrip()
+    assert made.heard("popup_done")
+
+    client.make(xdg, "get_toplevel")
+
+    client.roundtrip()
+    assert client.error in {
+        ("xdg_surface", ALREADY_CONSTRUCTED),
+        ("xdg_wm_base", ROLE),
+        ("xdg_wm_base", NOT_TOPMOST),
+    }
+
+
+def test_a_window_may_be_made_again_on_the_same_surface(client, base) -> None:
+    window = client.toplevel(base)
+    window.toplevel.send("destroy")
+    toplevel = client.make(window.xdg, "get_toplevel")
+    window.surface.send("commit")
+    client.expect_no_error()
+    assert toplevel.heard("configure")
+
+    toplevel.send("destroy")
+    window.xdg.send("destroy")
+    xdg = client.make(base, "get_xdg_surface", window.surface)
+    client.make(xdg, "get_toplevel")
+    client.expect_no_error()
