@@ -11,6 +11,7 @@ from syncline.kms_model.file import File
 from syncline.kms_model.gpu.job import MAX_QUEUED, Entity, Job
 from syncline.kms_model.gpu.picture import Picture, Pixels
 from syncline.kms_model.gpu.scheduler import Scheduler
+from syncline.kms_model.gpu.user_wait import UserWait
 from syncline.kms_model.kernel import Kernel
 from syncline.kms_model.profiles import Profile
 from syncline.kms_model.quirks import Quirks
@@ -33,6 +34,7 @@ from syncline.kms_model.uapi import (
     Tag,
     Text,
 )
+from syncline.kms_model.user_fence import UserSyncobj
 
 Handler = Callable[[File, Any], Any]
 
@@ -52,6 +54,7 @@ class _Checked:
     sources: Mapping[int, Pixels]
     outs: tuple[tuple[Syncobj, int], ...]
     waits: tuple[Fence, ...]
+    user_waits: tuple[UserWait, ...]
 
 
 class Gpu:
@@ -61,7 +64,7 @@ class Gpu:
         self.scheduler = Scheduler(kernel)
         self._kernel = kernel
         self._profile = profile
-        self._entities: dict[File, dict[Priority, Entity]] = {}
+        self._entities: dict[File, dict[tuple[Priority, bool], Entity]] = {}
 
     def ioctls(self) -> Mapping[type[Request[Any]], Handler]:
         return {Submit: self.submit} if self._profile.gpu else {}
@@ -81,6 +84,7 @@ class Gpu:
             Picture(checked.target, request.commands, checked.sources, request.duration_ns), request.label
         )
         job.depend_on(checked.waits)
+        job.need(checked.user_waits)
         for gem, write in _buffers(checked):
             usage = usage_for(write=write) if request.implicit else Usage.KERNEL
             job.depend_on(gem.resv.pending(usage))
@@ -112,13 +116,18 @@ class Gpu:
             _check_command(command)
         outs = tuple((_out_syncobj(file, point), point.point) for point in request.out_points)
         waits = tuple(_in_fences(file, request))
-        return _Checked(self._entity(file, priority), target, sources, outs, waits)
+        user_waits = tuple(_user_wait(file, point) for point in request.user_in_points)
+        if user_waits:
+            _check_user_job(request, outs)
+        entity = self._entity(file, priority, for_user=bool(user_waits))
+        return _Checked(entity, target, sources, outs, waits, user_waits)
 
-    def _entity(self, file: File, priority: Priority) -> Entity:
+    def _entity(self, file: File, priority: Priority, *, for_user: bool) -> Entity:
+        """User jobs have a queue of their own: a dma_fence must not come to depend on them by its place (K1)."""
         entities = self._entities[file]
-        if priority not in entities:
-            entities[priority] = Entity(self._kernel, priority)
-        entity = entities[priority]
+        if (priority, for_user) not in entities:
+            entities[priority, for_user] = Entity(self._kernel, priority)
+        entity = entities[priority, for_user]
         if entity.guilty:
             raise DeviceError(ECANCELED, "an earlier job of this context hung")
         if len(entity.queue) >= MAX_QUEUED:
@@ -207,6 +216,23 @@ def _in_fences(file: File, request: Submit) -> Iterator[Fence]:
         yield fence
 
 
+def _user_wait(file: File, point: Point) -> UserWait:
+    syncobj = file.syncobjs.get(point.handle)
+    if syncobj is None:
+        raise DeviceError(ENOENT, f"no syncobj {point.handle}")
+    if not isinstance(syncobj, UserSyncobj) or point.point == 0:
+        raise DeviceError(EINVAL, f"syncobj {point.handle} has no user point {point.point}")
+    return UserWait(syncobj, point.point)
+
+
+def _check_user_job(request: Submit, outs: tuple[tuple[Syncobj, int], ...]) -> None:
+    """UR1 for the engine: what waits for user space shows no dma_fence. Decided by what was supplied."""
+    if request.implicit or request.out_fence:
+        raise DeviceError(EINVAL, "a job that waits for user fences has no dma_fence")
+    if not all(isinstance(syncobj, UserSyncobj) for syncobj, _ in outs):
+        raise DeviceError(EINVAL, "a job that waits for user fences signals user fences only")
+
+
 def _buffers(checked: _Checked) -> Iterator[tuple[GemObject, bool]]:
     """Each buffer of the job once, and whether it is written."""
     target = checked.target.gem
@@ -217,7 +243,7 @@ def _buffers(checked: _Checked) -> Iterator[tuple[GemObject, bool]]:
 
 
 def _publish(kernel: Kernel, job: Job, checked: _Checked, *, implicit: bool) -> None:
-    for gem, write in _buffers(checked):
+    for gem, write in () if checked.user_waits else _buffers(checked):
         usage = (Usage.WRITE if write else Usage.READ) if implicit else Usage.BOOKKEEP
         gem.resv.add(job.finished, usage)
     for syncobj, point in checked.outs:

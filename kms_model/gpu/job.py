@@ -1,11 +1,12 @@
 """Jobs and entities: what is submitted, and the queue it is submitted to (kernel.md 2.10)."""
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Final
 
 from syncline.kms_model.fence import Fence
 from syncline.kms_model.gpu.picture import Picture
+from syncline.kms_model.gpu.user_wait import UserWait
 from syncline.kms_model.kernel import Kernel
 from syncline.kms_model.uapi import Priority
 
@@ -34,6 +35,7 @@ class Job:
 
     __slots__ = (
         "_dependencies",
+        "_user_waits",
         "elapsed_ns",
         "error",
         "finished",
@@ -53,6 +55,7 @@ class Job:
         self.error = 0
         """The errno to end with, decided before the job runs (-ECANCELED preset); 0 when it may run."""
         self._dependencies: dict[int, Fence] = {}
+        self._user_waits: list[UserWait] = []
 
     def depend_on(self, fences: Iterable[Fence]) -> None:
         """Wait for these first. Of each context only the latest; nothing of the own entity, which is in order."""
@@ -69,6 +72,21 @@ class Job:
         if not self._dependencies:
             return None
         return self._dependencies.pop(next(iter(self._dependencies)))
+
+    def need(self, waits: Iterable[UserWait]) -> None:
+        """Wait for these too, after all dependencies."""
+        self._user_waits += waits
+
+    def wait_for_user(self, reached: Callable[[], None]) -> bool:
+        """Wait for the next user point and call `reached` then. False: none is left."""
+        while self._user_waits and not self._user_waits[0].begin(reached):
+            del self._user_waits[0]
+        return bool(self._user_waits)
+
+    def stop_waiting_for_user(self) -> bool:
+        """Nobody may keep the job from ending: whoever was to signal owes it nothing. False: it did not wait."""
+        waits, self._user_waits = self._user_waits, []
+        return bool(waits) and waits[0].drop()
 
 
 class Entity:

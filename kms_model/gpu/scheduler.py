@@ -7,8 +7,10 @@ different entities really overlap. A dependency on another entity therefore wait
 
 from collections import deque
 from errno import ECANCELED, ESRCH, ETIME
+from functools import partial
 from typing import Final
 
+from syncline.kms_model.fence import Fence
 from syncline.kms_model.gpu.engine import Engine
 from syncline.kms_model.gpu.job import ENGINE, Entity, Job
 from syncline.kms_model.kernel import Kernel
@@ -42,23 +44,38 @@ class Scheduler:
         """Its file closed: what runs ends normally, the rest ends with -ESRCH once its dependencies are done."""
         entity.killed = True
         head = entity.queue[0] if entity.queue else None
-        if head is not None and not head.started and entity in self._ready[entity.priority]:
+        if head is None or head.started:
+            return
+        if entity in self._ready[entity.priority]:
             self._ready[entity.priority].remove(entity)
+            self._look_at_head(entity)
+        elif head.stop_waiting_for_user():
             self._look_at_head(entity)
 
     def _look_at_head(self, entity: Entity) -> None:
-        """Wait for the head job's next dependency, or line up for the engine. Doomed jobs end right here."""
+        """Wait for what the head job needs next, or line up for the engine. Doomed jobs end right here."""
         while entity.queue:
             job = entity.queue[0]
+            again = partial(self._look_again, entity, job)
             while (fence := job.take_dependency()) is not None:
-                # The signal may come from anywhere; the queues are touched from clean ground only.
-                if fence.add_callback(lambda _: self._kernel.defer(lambda: self._look_at_head(entity))):
+                if fence.add_callback(again):
                     return
+            if not entity.killed and job.wait_for_user(again):
+                return
             if not (entity.killed or job.error):
                 self._line_up(entity)
                 return
             entity.queue.popleft()
             self._end(job, ESRCH if entity.killed else job.error)
+
+    def _look_again(self, entity: Entity, job: Job, _fence: Fence | None = None) -> None:
+        """The signal may come from anywhere; the queues are touched from clean ground only."""
+
+        def look() -> None:
+            if entity.queue and entity.queue[0] is job:
+                self._look_at_head(entity)
+
+        self._kernel.defer(look)
 
     def _line_up(self, entity: Entity) -> None:
         self._ready[entity.priority].append(entity)

@@ -110,3 +110,9 @@ class Submit(Request[SubmitReply], frozen=True):
     priority: int = Priority.NORMAL
     label: str = ""
     """Shown in traces: who and which frame."""
+    user_in_points: tuple[Point, ...] = ()
+    """Points of user syncobjs that the engine waits for by itself, signalled or not (kernel.md 6.4).
+
+    Such a job has no dma_fence to show (UR1): `implicit`, `out_fence` and out-points of other than user
+    syncobjs are -EINVAL. It is queued apart from the file's other jobs, which never wait behind it.
+    """
