@@ -152,12 +152,14 @@ class Peer:
             return
         match packet:
             case Call() if self._file is not None and self._fits(packet, fds):
-                self._free_events(self._file, packet.events_read)
+                if packet.events_read:
+                    self._free_events(self._file, packet.events_read)
                 self._adopt((packet.request,), packet.lent, fds)
                 self._call(packet.serial, packet.request, fds)
                 self._service.arm()
             case Batch() if self._file is not None and self._fits(packet, fds):
-                self._free_events(self._file, packet.events_read)
+                if packet.events_read:
+                    self._free_events(self._file, packet.events_read)
                 self._adopt(packet.requests, packet.lent, fds)
                 self._run(Errand(packet.serial, fds, deque(packet.requests)))
                 self._service.arm()
@@ -219,7 +221,8 @@ class Peer:
         self._answer(serial, lent, pending)
 
     def _answer(self, serial: int, lent: list[int], pending: Pending[Any]) -> None:
-        close_all(lent)
+        if lent:
+            close_all(lent)
         try:
             reply = pending.result()
         except DeviceError as error:
