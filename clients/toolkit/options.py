@@ -64,6 +64,9 @@ class Options:
     mode: Mode = Mode.FEEDBACK
     """When the next frame is begun (default: feedback)."""
 
+    random_phase: bool = False
+    """Begin every frame up to one refresh later, by lot, so that commits fall at every phase of the display."""
+
     frames: Annotated[int, NOT_NEGATIVE] = 0
     """End after so many frames; 0: no limit."""
 
@@ -86,7 +89,7 @@ class Options:
     """Where the event stream goes: a path, or fd:N for an inherited descriptor."""
 
     seed: int = 0
-    """Seed of everything random: the phase of --rate and the pauses of --mode idle."""
+    """Seed of everything random: phases of --rate and --random-phase, pauses of --mode idle."""
 
     signal_early: bool = False
     """Break the promise: signal the acquire point before the GPU is done (solid and hog only)."""

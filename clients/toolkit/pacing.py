@@ -37,11 +37,15 @@ class Pacing:
             await self._settle()
             raise StopAsyncIteration
         await self._context.until(lambda: not self._surface.awaiting_job)
-        begun_ns = await self._turn()
+        tick_ns = await self._turn()
+        now_ns = self._context.now_ns()
         self._number += 1
-        return Frame(self._number, begun_ns)
+        if tick_ns is None:
+            return Frame(self._number, now_ns)
+        return Frame(self._number, tick_ns, now_ns - tick_ns)
 
-    async def _turn(self) -> int:
+    async def _turn(self) -> int | None:
+        """Wait until the next frame is due; returns the instant it was due at, None if that is now."""
         if self._options.mode is Mode.IDLE:
             return await self._after_a_pause()
         if self._options.period_ns:
@@ -50,16 +54,17 @@ class Pacing:
             await self._context.until(lambda: not self._surface.awaiting_feedback)
         else:
             await self._context.until(lambda: not self._surface.awaiting_callback)
-        return self._context.now_ns()
+        if self._options.random_phase:
+            return await self._at(self._context.now_ns() + self._jitter_ns())
+        return None
 
-    async def _after_a_pause(self) -> int:
+    async def _after_a_pause(self) -> int | None:
         """A pause and up to one refresh more, so that commits fall at every phase of the display."""
         await self._context.until(lambda: not self._surface.awaiting_callback)
-        if self._number:
-            jitter_ns = int(self._context.random.random() * self._surface.refresh_ns)
-            pause_ns = (self._options.period_ns or IDLE_PERIOD_NS) + jitter_ns
-            await self._context.sleep_until(self._context.now_ns() + pause_ns)
-        return self._context.now_ns()
+        if not self._number:
+            return None
+        pause_ns = self._options.period_ns or IDLE_PERIOD_NS
+        return await self._at(self._context.now_ns() + pause_ns + self._jitter_ns())
 
     async def _next_tick(self) -> int:
         """The next instant of the client's own clock; ticks that were missed are skipped, not made up for."""
@@ -69,8 +74,15 @@ class Pacing:
         else:
             missed = max(0, now_ns - self._tick_ns) // period_ns
             self._tick_ns += (missed + 1) * period_ns
-        await self._context.sleep_until(self._tick_ns)
-        return self._tick_ns
+        return await self._at(self._tick_ns + (self._jitter_ns() if self._options.random_phase else 0))
+
+    async def _at(self, when_ns: int) -> int:
+        await self._context.sleep_until(when_ns)
+        return when_ns
+
+    def _jitter_ns(self) -> int:
+        """Up to one refresh of the display; 0 before its refresh is known."""
+        return int(self._context.random.random() * self._surface.refresh_ns)
 
     async def _settle(self) -> None:
         deadline_ns = self._context.now_ns() + FEEDBACK_PATIENCE_NS + self._options.gpu_ns

@@ -36,10 +36,16 @@ class Submitted(Event, frozen=True, kw_only=True, tag="client_submitted"):
 
 
 class Committed(Event, frozen=True, kw_only=True, tag="client_committed"):
-    """Points are 0 for a commit without explicit sync."""
+    """Points are 0 for a commit without explicit sync.
+
+    `begun_ns`: the frame callback that began the frame, or the tick of the client's own clock; for a tick
+    `lateness_ns` is by how much the client woke after it.
+    """
 
     surface: int
     frame: int
+    begun_ns: int
+    lateness_ns: int | None = None
     image: int
     acquire_point: int = 0
     release_point: int = 0

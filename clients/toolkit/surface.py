@@ -15,10 +15,11 @@ from syncline.protocol.object import NewId, Proxy
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """`begun_ns`: the frame callback, tick or wake-up that began it."""
+    """`begun_ns`: the frame callback or the tick that began it. `lateness_ns`: by how much we woke after the tick."""
 
     number: int
     begun_ns: int
+    lateness_ns: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +134,8 @@ class Surface:
                 client=self._client,
                 surface=self.wl.id,
                 frame=frame.number,
+                begun_ns=frame.begun_ns,
+                lateness_ns=frame.lateness_ns,
                 image=loan.image,
                 acquire_point=acquire_point,
                 release_point=loan.point,

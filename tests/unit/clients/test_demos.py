@@ -262,6 +262,19 @@ def test_an_idle_client_pauses_a_second_and_a_random_part_of_a_refresh(play: Pla
     assert len(set(pauses_ns)) == len(pauses_ns)
 
 
+def test_at_a_random_phase_commits_fall_all_over_the_refresh_and_alike_for_the_same_seed(play: Play) -> None:
+    def phases_ns(seed: int) -> list[int]:
+        events = play("shm", Options(frames=40, random_phase=True, seed=seed)).events
+        commits = of(Committed, events)
+        assert all(each.begun_ns + each.lateness_ns == each.t_ns for each in commits[1:])
+        return [each.t_ns % REFRESH_NS for each in commits[1:]]
+
+    first = phases_ns(1)
+    assert {4 * phase // REFRESH_NS for phase in first} == {0, 1, 2, 3}
+    assert phases_ns(1) == first
+    assert phases_ns(2) != first
+
+
 def test_low_latency_waits_for_the_screen_and_not_for_the_frame_callback(play: Play) -> None:
     def call_back_at_once(world: Any, _context: Context) -> None:
         def call_back(commit: Any) -> None:
