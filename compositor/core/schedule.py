@@ -5,8 +5,10 @@ from dataclasses import dataclass, field
 from typing import Final
 
 WINDOW: Final = 128
-"""Frames remembered: two seconds at 60 Hz, so one bad moment is forgotten soon."""
+"""Costs remembered. Composed frames are measured now and then, so this is some seconds of a busy screen."""
 ENOUGH: Final = 8
+TAIL: Final = 3
+"""A p99 beyond this many medians is the machine being busy, not our cost: every frame would pay for it."""
 
 
 @dataclass(slots=True)
@@ -33,6 +35,8 @@ class VblankGrid:
 class Margin:
     """How long before the vblank a frame must be begun: p99 of measured costs plus a safety.
 
+    Outliers alone do not raise it above the first guess: see TAIL.
+
     A cost runs from the planned latch to the moment the flip could happen: late wake, our own work, the
     composition in the GPU's queue. Frames that waited for a client's fence teach nothing about us.
     """
@@ -55,7 +59,8 @@ class Margin:
         if len(self._costs_ns) >= ENOUGH:
             costs = sorted(self._costs_ns)
             p99_ns = costs[(len(costs) * 99 - 1) // 100]
-            self._value_ns = min(p99_ns + self.safety_ns, self.refresh_ns)
+            bearable_ns = max(TAIL * costs[len(costs) // 2], self.first_ns)
+            self._value_ns = min(min(p99_ns, bearable_ns) + self.safety_ns, self.refresh_ns)
 
     def missed(self) -> None:
         """A vblank was missed and it was our fault: what we believed was too little."""
