@@ -138,7 +138,12 @@ class Driver:
         self._watches = Watches(loop, device, self._point_ready)
         self.core = Compositor(device, self._watches, policy=policy, now_ns=loop.now_ns())
         self.server = Server(
-            self.core, clock=loop.now_ns, caps=caps, report=report, settled=self._book_deadline
+            self.core,
+            clock=loop.now_ns,
+            caps=caps,
+            report=report,
+            settled=self._book_deadline,
+            later=loop.call_soon,
         )
         loop.add_reader(device.fileno(), self._read_device)
         self.server.settle()

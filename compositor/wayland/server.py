@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from itertools import count
-from typing import assert_never
+from typing import Final, assert_never
 
 from syncline.compositor.core.compositor import Compositor
 from syncline.compositor.core.effects import (
@@ -49,6 +49,12 @@ from syncline.protocol.connection import Connection
 from syncline.protocol.display import Globals, serve
 from syncline.protocol.transport import Transport
 
+TURN_NS: Final = 500_000
+"""What one client may take of everybody's time before the others have their turn."""
+
+SLICE_BYTES: Final = 256
+"""How much is dispatched between two looks at the clock: an ordinary frame fits in one."""
+
 
 @dataclass(eq=False, slots=True)
 class _Line:
@@ -59,10 +65,15 @@ class _Line:
     transport: Transport
     outputs: dict[Output, int]
     """Names of their globals with this client."""
+    unread: bytes = b""
+    """What it has said beyond its share of a turn; meanwhile its transport is paused."""
 
 
 class Server:
-    """`clock` tells the instant of an input, `settled` is called when all that it caused has been told."""
+    """`clock` tells the instant of an input, `settled` is called when all that it caused has been told.
+
+    `later` calls back in another turn of the loop.
+    """
 
     def __init__(
         self,
@@ -72,12 +83,14 @@ class Server:
         caps: Mapping[str, int],
         report: Callable[[list[ReportEvent]], None],
         settled: Callable[[], None],
+        later: Callable[[Callable[[], None]], object],
     ) -> None:
         self._core = core
         self._clock = clock
         self._caps = caps
         self._report = report
         self._settled = settled
+        self._later = later
         self._numbers = count(1)
         self._lines: list[_Line] = []
         self._with_output: list[_Line] = []
@@ -163,9 +176,26 @@ class Server:
         self._stage.now_ns = self._clock()
 
     def _receive(self, line: _Line, data: bytes, fds: Iterable[int]) -> None:
+        """Work on what a client says for as long as one turn allows; then others come first."""
         self._begin()
-        line.connection.receive(data, fds)
+        end_ns = self._stage.now_ns + TURN_NS
+        line.connection.receive(data[:SLICE_BYTES], fds)
+        at = SLICE_BYTES
+        while at < len(data) and self._clock() < end_ns:
+            line.connection.receive(data[at : at + SLICE_BYTES])
+            at += SLICE_BYTES
+        line.unread = data[at:]
+        if line.unread:
+            line.transport.pause()
+            self._later(partial(self._go_on, line))
         self.settle()
+
+    def _go_on(self, line: _Line) -> None:
+        if line in self._lines:
+            data, line.unread = line.unread, b""
+            self._receive(line, data, ())
+            if not line.unread and line in self._lines:
+                line.transport.resume()
 
     def _leave(self, line: _Line) -> None:
         """The client hung up, or left so much unread that the transport did."""

@@ -40,6 +40,14 @@ class Transport(Protocol):
         """Begin reading. `on_closed` is called at most once, never from inside `write`, and not after `close`."""
         ...
 
+    def pause(self) -> None:
+        """Leave what the peer sends where it is: it will have to wait."""
+        ...
+
+    def resume(self) -> None:
+        """Read on."""
+        ...
+
     def write(self, packets: Sequence[tuple[bytes, list[int]]]) -> None:
         """Send, or keep for later what the peer does not take. The descriptors are ours from here on.
 

@@ -22,6 +22,7 @@ class MemoryTransport:
         self._inbox: deque[tuple[bytes, list[int]]] = deque()
         self._is_due = False
         self._ending = ""  # why, once what is in the inbox has been read
+        self._is_paused = False
         self._is_closed = False
 
     def meet(self, peer: Self) -> None:
@@ -30,6 +31,13 @@ class MemoryTransport:
     def start(self, on_data: OnData, on_closed: OnClosed) -> None:
         self._on_data = on_data
         self._on_closed = on_closed
+        self._wake()
+
+    def pause(self) -> None:
+        self._is_paused = True
+
+    def resume(self) -> None:
+        self._is_paused = False
         self._wake()
 
     def write(self, packets: Sequence[tuple[bytes, list[int]]]) -> None:
@@ -70,9 +78,9 @@ class MemoryTransport:
         self._is_due = False
         assert self._on_data is not None, "nobody wakes an end that has not started"
         assert self._on_closed is not None, "both are set at once"
-        while self._inbox and not self._is_closed:
+        while self._inbox and not self._is_closed and not self._is_paused:
             self._on_data(*self._inbox.popleft())
-        if self._ending and not self._is_closed:
+        if self._ending and not self._is_closed and not self._is_paused:
             self.close()
             self._on_closed(self._ending)
 

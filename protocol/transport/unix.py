@@ -46,6 +46,14 @@ class UnixTransport:
         self._is_started = True
         self._loop.add_reader(self._socket.fileno(), self._read)
 
+    def pause(self) -> None:
+        if not self._is_closed:
+            self._loop.remove_reader(self._socket.fileno())
+
+    def resume(self) -> None:
+        if not self._is_closed:
+            self._loop.add_reader(self._socket.fileno(), self._read)
+
     def _read(self) -> None:
         try:
             data, ancillary, flags, _ = self._socket.recvmsg(

@@ -89,6 +89,25 @@ def no_descriptor_left() -> Iterator[None]:
 
 
 @both
+async def test_a_paused_end_leaves_everything_to_the_peer_until_it_resumes(ends: Ends) -> None:
+    ours, theirs = ends()
+    ear = Ear(ours)
+    ours.pause()
+    theirs.write([(b"one", [])])
+    theirs.write([(b"two", [])])
+    theirs.close()
+    for _ in range(10):
+        await asyncio.sleep(0)
+    assert ear.data == b""
+
+    ours.resume()
+    await ear.until(lambda: bool(ear.farewells))
+
+    assert ear.data == b"onetwo"
+    ours.close()
+
+
+@both
 async def test_bytes_and_descriptors_arrive_in_order(ends: Ends) -> None:
     ours, theirs = ends()
     ear = Ear(theirs)

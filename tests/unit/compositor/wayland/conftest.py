@@ -197,11 +197,23 @@ class Client:
         )
 
 
+class WorkingLoop(VirtualLoop):
+    """Time passes also while somebody works: a little at every look at the clock."""
+
+    def __init__(self, work_ns: int) -> None:
+        super().__init__()
+        self._work_ns = work_ns
+
+    def now_ns(self) -> int:
+        self._now_ns += self._work_ns
+        return super().now_ns()
+
+
 class World:
     """Device, compositor and virtual time."""
 
-    def __init__(self, caps: dict[str, int] | None = None) -> None:
-        self.loop = VirtualLoop()
+    def __init__(self, caps: dict[str, int] | None = None, *, work_ns: int = 0) -> None:
+        self.loop = WorkingLoop(work_ns) if work_ns else VirtualLoop()
         self._faults: list[BaseException] = []
         self.loop.set_exception_handler(self._fault)
         self.node = LocalNode(Device(), self.loop)
@@ -318,11 +330,11 @@ def client(world: World) -> Client:
 
 @pytest.fixture
 def make_world():
-    """A world of other capabilities: `make_world({"wl_compositor": 5})`."""
+    """A world of other capabilities, `make_world({"wl_compositor": 5})`, or one in which work takes time."""
     worlds = []
 
-    def make(caps: dict[str, int]) -> World:
-        worlds.append(World(caps))
+    def make(caps: dict[str, int] | None = None, *, work_ns: int = 0) -> World:
+        worlds.append(World(caps, work_ns=work_ns))
         return worlds[-1]
 
     yield make

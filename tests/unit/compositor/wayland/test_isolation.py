@@ -89,6 +89,53 @@ def test_a_client_that_dies_with_everything_open(world, client) -> None:
     world.core.check_invariants()
 
 
+def test_a_client_that_talks_without_end_takes_turns(make_world) -> None:
+    """A flood is worked on piece by piece; what somebody else says meanwhile is not behind all of it."""
+    world = make_world(work_ns=100_000)
+    noisy, quiet = world.client(), world.client()
+    surface = noisy.surface()
+    noisy.roundtrip()
+    heard = []
+    for _ in range(8000):
+        surface.send("damage", 0, 0, 1, 1)
+    noisy.display.sync(lambda _: heard.append("noisy"))
+    noisy.link.flush()
+    quiet.display.sync(lambda _: heard.append("quiet"))
+    quiet.link.flush()
+
+    world.until(lambda: len(heard) == 2, within_ms=10_000)
+
+    assert heard == ["quiet", "noisy"]
+    noisy.expect_no_error()
+
+
+def test_an_error_in_the_middle_of_a_flood_is_the_last_word(make_world) -> None:
+    world = make_world(work_ns=100_000)
+    noisy = world.client()
+    surface = noisy.surface()
+    for scale in (1, 1, 0, 1):
+        for _ in range(1000):
+            surface.send("set_buffer_scale", scale)
+
+    noisy.expect("wl_surface", 0, surface)
+
+
+def test_a_client_that_goes_in_the_middle_of_its_flood(make_world) -> None:
+    world = make_world(work_ns=100_000)
+    noisy, quiet = world.client(), world.client()
+    surface = noisy.surface()
+    noisy.roundtrip()
+    for _ in range(5000):
+        surface.send("damage", 0, 0, 1, 1)
+    noisy.link.flush()
+    world.run(1)
+    noisy.hang_up()
+    world.run(1000)
+
+    quiet.expect_no_error()
+    assert len(world.driver.server._lines) == 1
+
+
 def test_a_client_that_hoards_objects(world, client) -> None:
     hoarder = world.client()
     compositor = hoarder.bind("wl_compositor")
