@@ -157,8 +157,14 @@ def _event_stream(loop: RealLoop, where: str, owned: ExitStack) -> EventStream:
         stream = EventStream(loop, open_sink(where))
     except OSError as error:
         raise Unavailable(f"cannot write events to {where}: {error.strerror}") from error
-    owned.callback(stream.close)
+    owned.callback(_end_stream, stream)
     return stream
+
+
+def _end_stream(stream: EventStream) -> None:
+    stream.close()
+    if stream.lost:
+        sys.stderr.write(f"syncline compositor: {stream.lost} events were lost to a slow reader\n")
 
 
 def _listen(loop: RealLoop, name: str, on_client: Callable[[UnixTransport], None]) -> Listener:
