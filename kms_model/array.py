@@ -13,8 +13,10 @@ class FenceArray(Fence):
     detaches = False
 
     def __init__(self, clock: Clock, members: Sequence[Fence], context: int, seqno: int = 1) -> None:
-        assert members, "an array has members"
         super().__init__(context, seqno, "dma_fence_array", "unbound")
+        if clock.observer is not None:
+            clock.observer.contained(self, "array", members)
+        assert members, "an array has members"
         self.members = tuple(members)
         self.depth = max(member.depth for member in members)
         self._clock = clock

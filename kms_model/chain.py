@@ -27,9 +27,16 @@ class ChainNode(Fence):
             if point > prev.seqno:
                 self.prev_seqno = prev.seqno
                 super().__init__(prev.context, point, "dma_fence_chain", "unbound")
+                self._show()
                 return
             point = prev.seqno
         super().__init__(clock.new_context(), point, "dma_fence_chain", "unbound")
+        self._show()
+
+    def _show(self) -> None:
+        if self._clock.observer is not None:
+            members = (self.fence,) if self.prev is None else (self.prev, self.fence)
+            self._clock.observer.contained(self, "chain", members)
 
     def walk(self) -> Fence | None:
         """The newest predecessor that is not done; those that are, are dropped on the way."""

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Final, Protocol
 
 from syncline.kms_model.loops import Deadline
+from syncline.kms_model.observer import FenceObserver, Observer
 
 _HALF_WINDOW: Final = 1 << 31
 _LOW_WORD: Final = (1 << 32) - 1
@@ -17,6 +18,8 @@ class Clock(Protocol):
 
     @property
     def now_ns(self) -> int: ...
+
+    observer: Observer | None
 
     def new_context(self) -> int: ...
 
@@ -32,7 +35,7 @@ class Fence:
 
     __slots__ = (
         "__weakref__", "_callbacks", "_enabled", "_signalled", "_waiters", "context", "driver", "error",
-        "seqno", "timeline", "timestamp_ns",
+        "observer", "seqno", "timeline", "timestamp_ns",
     )  # fmt: skip
 
     detaches = True
@@ -50,6 +53,7 @@ class Fence:
         self.timeline = timeline
         self.error = 0
         self.timestamp_ns = 0
+        self.observer: FenceObserver | None = None
         self._signalled = False
         self._enabled = False
         self._waiters: list[Callable[[], None]] | None = None
@@ -80,6 +84,11 @@ class Fence:
         self.signal(done_ns)
         return True
 
+    @property
+    def told(self) -> bool:
+        """Signalled, and everybody knows. Asking does not find out."""
+        return self._signalled
+
     def status(self) -> int:
         """0 pending, 1 signalled, negative errno signalled with that error (dma_fence_get_status)."""
         if not self.signalled:
@@ -87,7 +96,12 @@ class Fence:
         return self.error or 1
 
     def set_error(self, errno: int) -> None:
-        """What to fail with, a positive errno, stored negative. Before signalling only (K7)."""
+        """What to fail with, a positive errno, stored negative. Before signalling only (K7).
+
+        Under an observer a mistake is a report, and ignored, as by the kernel, which warns.
+        """
+        if self.observer is not None and self.observer.refuse_error(errno, late=self._signalled):
+            return
         assert not self._signalled, "an error comes before the signal"
         assert 1 <= errno <= _WORST_ERRNO, f"{errno} is no errno"
         self.error = -errno
@@ -100,6 +114,16 @@ class Fence:
         self.timestamp_ns = timestamp_ns
         waiters, callbacks = self._waiters, self._callbacks
         self._waiters = self._callbacks = None
+        if self.observer is None:
+            self._tell(waiters, callbacks)
+            return
+        self.observer.signals(timestamp_ns)
+        try:
+            self._tell(waiters, callbacks)
+        finally:
+            self.observer.signalled()
+
+    def _tell(self, waiters: list[Callable[[], None]] | None, callbacks: dict[Callback, None] | None) -> None:
         if waiters:
             for wake in reversed(waiters):
                 wake()
@@ -133,6 +157,8 @@ class Fence:
             self.keep(wanted=True)
         assert callback not in self._callbacks, "one registration per callback"
         self._callbacks[callback] = None
+        if self.observer is not None:
+            self.observer.awaited()
         return True
 
     def remove_callback(self, callback: Callback) -> bool:
@@ -140,6 +166,8 @@ class Fence:
         if not self._callbacks or callback not in self._callbacks:
             return False
         del self._callbacks[callback]
+        if self.observer is not None:
+            self.observer.forsaken()
         self._keep_if_wanted()
         return True
 
@@ -151,11 +179,15 @@ class Fence:
             self._waiters = []
             self.keep(wanted=True)
         self._waiters.append(wake)
+        if self.observer is not None:
+            self.observer.awaited()
         return True
 
     def remove_waiter(self, wake: Callable[[], None]) -> None:
         if self._waiters and wake in self._waiters:
             self._waiters.remove(wake)
+            if self.observer is not None:
+                self.observer.forsaken()
             self._keep_if_wanted()
 
     def _keep_if_wanted(self) -> None:
@@ -164,6 +196,9 @@ class Fence:
 
     def is_later(self, other: "Fence") -> bool:
         """Later than `other` in the one context that both are of (dma_fence_is_later)."""
+        if self.context != other.context and self.observer is not None:
+            self.observer.compared(other)
+            return False
         assert self.context == other.context, "seqnos of two contexts have no order (K8)"
         if self.wide:
             return self.seqno > other.seqno

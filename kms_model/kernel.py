@@ -10,8 +10,9 @@ from typing import Any, TypeVar
 
 from syncline.kms_model.descriptors import Descriptors
 from syncline.kms_model.loops import Calendar, Deadline
+from syncline.kms_model.observer import Observer
 from syncline.kms_model.task import Sleep, Task, Waitable
-from syncline.kms_model.trace import TraceEvent
+from syncline.kms_model.trace import TraceEvent, Warn
 
 R = TypeVar("R")
 
@@ -22,6 +23,7 @@ class Kernel:
     def __init__(self, *, now_ns: int = 0, trace: Callable[[TraceEvent], None] | None = None) -> None:
         self.now_ns = now_ns
         self.trace = trace
+        self.observer: Observer | None = None
         self.descriptors = Descriptors()
         self._calendar = Calendar()
         self._contexts = count(1)
@@ -89,3 +91,5 @@ class Kernel:
     def report(self, event: TraceEvent) -> None:
         if self.trace is not None:
             self.trace(event)
+        if self.observer is not None and isinstance(event, Warn):
+            self.observer.warned(event.rule, event.what)

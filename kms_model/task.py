@@ -10,6 +10,7 @@ from enum import Enum, auto
 from typing import Any, Final, Generic, Protocol, TypeVar
 
 from syncline.kms_model.loops import Deadline
+from syncline.kms_model.observer import Observer, Subject
 from syncline.kms_model.uapi import DeviceError
 
 R = TypeVar("R")
@@ -42,12 +43,13 @@ class Waitable(Protocol):
 
 
 class Completion:
-    """struct completion: done once, for everybody who waits now or later."""
+    """struct completion: done once, for everybody who waits now or later. `subject` explains it to observers."""
 
-    __slots__ = ("_waiters", "done")
+    __slots__ = ("_waiters", "done", "subject")
 
-    def __init__(self) -> None:
+    def __init__(self, subject: Subject | None = None) -> None:
         self.done = False
+        self.subject = subject
         self._waiters: list[Callable[[], None]] = []
 
     def complete(self, _cause: object = None) -> None:
@@ -71,9 +73,10 @@ class Completion:
 class Bell:
     """wake_up_process: may ring many times. A ring that nobody waited for is kept for the next waiter."""
 
-    __slots__ = ("_rung", "_waiter")
+    __slots__ = ("_rung", "_waiter", "subject")
 
-    def __init__(self) -> None:
+    def __init__(self, subject: Subject | None = None) -> None:
+        self.subject = subject
         self._rung = False
         self._waiter: Callable[[], None] | None = None
 
@@ -115,6 +118,7 @@ class Scheduler(Protocol):
     """What a task needs of the kernel it runs in."""
 
     now_ns: int
+    observer: Observer | None
 
     def call_at(self, when_ns: int, action: Callable[[], None]) -> Deadline: ...
 
@@ -176,12 +180,12 @@ class Pending(Generic[R]):
 class Task(Pending[R]):
     """One coroutine on its way. An exception that is not a DeviceError is ours and comes out of `step`."""
 
-    __slots__ = ("_coroutine", "_kernel", "_outcome", "_signal_pending", "_sleep", "_timer")
+    __slots__ = ("_kernel", "_outcome", "_signal_pending", "_sleep", "_timer", "coroutine")
 
     def __init__(self, kernel: Scheduler, coroutine: Coroutine[Sleep, Any, R]) -> None:
         super().__init__()
         self._kernel = kernel
-        self._coroutine = coroutine
+        self.coroutine = coroutine
         self._sleep: Sleep | None = None
         self._timer: Deadline | None = None
         self._outcome: Woken | None = None
@@ -189,6 +193,17 @@ class Task(Pending[R]):
 
     def step(self) -> None:
         """Run until the next real sleep, or to the end."""
+        observer = self._kernel.observer
+        if observer is None:
+            self._run()
+            return
+        observer.task_runs(self)
+        try:
+            self._run()
+        finally:
+            observer.task_rests(self)
+
+    def _run(self) -> None:
         outcome = self._outcome
         while (sleep := self._resume(outcome)) is not None:
             outcome = self._lie_down(sleep)
@@ -207,8 +222,8 @@ class Task(Pending[R]):
         try:
             if outcome is Woken.SIGNAL:
                 self._signal_pending = False
-                return self._coroutine.throw(Interrupted())
-            return self._coroutine.send(None if outcome is None else outcome is Woken.DONE)
+                return self.coroutine.throw(Interrupted())
+            return self.coroutine.send(None if outcome is None else outcome is Woken.DONE)
         except StopIteration as stop:
             self._finish(stop.value, None)
         except Interrupted:
@@ -238,6 +253,8 @@ class Task(Pending[R]):
         self._sleep = sleep
         if sleep.deadline_ns is not None:
             self._timer = self._kernel.call_at(sleep.deadline_ns, self._time_out)
+        if self._kernel.observer is not None:
+            self._kernel.observer.task_sleeps(self, sleep.waitable, sleep.deadline_ns)
         return None
 
     def _done_waiting(self) -> None:
@@ -257,4 +274,6 @@ class Task(Pending[R]):
             self._timer.cancel()
             self._timer = None
         self._outcome = outcome
+        if self._kernel.observer is not None:
+            self._kernel.observer.task_wakes(self)
         self._kernel.make_ready(self)
