@@ -1,0 +1,113 @@
+"""A machine behind the socket of a device node, on real time."""
+
+import asyncio
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TypeVar
+
+from igt import child
+from igt.machine import PATIENCE_MS, Machine, Sleeper, Story
+
+from syncline.kms_model.loops import RealLoop, run_real
+from syncline.kms_model.packet import Interrupt
+from syncline.kms_model.remote import RemoteFile
+from syncline.kms_model.uapi import Cap, DeviceError, DeviceFile, GetCap, Request
+
+R = TypeVar("R")
+
+
+class RemoteSleeper(Sleeper[R]):
+    def __init__(self, file: RemoteFile, request: Request[R]) -> None:
+        self._file = file
+        self._call = asyncio.ensure_future(file.wait(request))
+        self._serial = 0
+
+    async def post(self) -> None:
+        before = set(self._file._sleepers)
+        await asyncio.sleep(0)
+        (self._serial,) = set(self._file._sleepers) - before
+
+    async def is_asleep(self) -> bool:
+        """The node answers in order: what it has not answered before this round trip, sleeps."""
+        self._file.call(GetCap(Cap.SYNCOBJ))
+        await asyncio.sleep(0)
+        return not self._call.done()
+
+    async def reply(self) -> R:
+        return await self._call
+
+    async def interrupt(self) -> int:
+        """What cancelling sends. But here the answer is heard, too."""
+        self._file._send(Interrupt(self._serial), [])
+        try:
+            await self._call
+        except DeviceError as refusal:
+            return refusal.errno
+        return 0
+
+
+class RemoteMachine(Machine):
+    """Behind a device node's socket, on real time."""
+
+    file: RemoteFile
+    loop: RealLoop
+    close_ms = PATIENCE_MS
+
+    def __init__(self, path: Path, loop: RealLoop) -> None:
+        super().__init__()
+        self.loop = loop
+        self._path = path
+        self.file = RemoteFile(path)
+
+    async def start(self, request: Request[R]) -> Sleeper[R]:
+        sleeper = RemoteSleeper(self.file, request)
+        await sleeper.post()
+        return sleeper
+
+    async def moment(self) -> None:
+        self.file.call(GetCap(Cap.SYNCOBJ))
+        await asyncio.sleep(0)
+
+    def patient_ns(self, delay_ms: int) -> int:
+        return self.in_ns(PATIENCE_MS)
+
+    @contextmanager
+    def forked(self, life: Callable[[DeviceFile, int], None], fd: int) -> Iterator[None]:
+        words = (sys.executable, child.__file__, self._path, life.__name__, str(fd))
+        with subprocess.Popen(words, pass_fds=[fd]) as process:
+            yield
+        assert process.returncode == 0
+
+    async def threads(self, lives: Sequence[Story]) -> None:
+        faults: list[BaseException] = []
+
+        def run(life: Story) -> None:
+            try:
+                run_remote(self._path, life)
+            except BaseException as fault:
+                faults.append(fault)
+                raise
+
+        threads = [threading.Thread(target=run, args=(life,)) for life in lives]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert not faults
+
+
+def run_remote(path: Path, story: Story) -> None:
+    """Run `story` on an open of the node at `path`."""
+
+    async def main(loop: RealLoop) -> None:
+        machine = RemoteMachine(path, loop)
+        try:
+            await story(machine)
+        finally:
+            machine.end()
+
+    run_real(main)
