@@ -25,7 +25,7 @@ _LIMITS: Final[Mapping[int, int]] = {
     ClientCap.WRITEBACK_CONNECTORS: 1,
     ClientCap.CURSOR_PLANE_HOTSPOT: 1,
 }
-_ANY_CAP: Final = frozenset(Cap) - {Cap.SYNCOBJ_USER}
+_ANY_CAP: Final = frozenset(Cap) - {Cap.SYNCOBJ_USER, Cap.ATOMIC_USER_FENCE}
 
 
 def get_cap(file: File, request: GetCap) -> GetCapReply:

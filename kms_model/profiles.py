@@ -77,6 +77,11 @@ class Profile:
         return bool(self.caps.get(Cap.SYNCOBJ_USER))
 
     @property
+    def user_commits(self) -> bool:
+        """Atomic commits take user fences."""
+        return bool(self.caps.get(Cap.ATOMIC_USER_FENCE))
+
+    @property
     def point_sync_files(self) -> bool:
         """HANDLE_TO_FD and FD_TO_HANDLE know the TIMELINE flag (after 6.12)."""
         return self.kernel != "6.12"
@@ -116,13 +121,20 @@ _SECOND: Final = replace(_FIRST, output=Output("Virtual-2", vrr_min_mhz=48_000))
 SYNCLINE: Final = Profile(
     name="syncline",
     driver="syncline",
-    caps=_kms_caps(syncobj=1, cursor=256, modifiers=1, tearing=1) | {Cap.SYNCOBJ_USER: 1},
+    caps=_kms_caps(syncobj=1, cursor=256, modifiers=1, tearing=1)
+    | {Cap.SYNCOBJ_USER: 1, Cap.ATOMIC_USER_FENCE: 1},
     crtcs=(_FIRST, _SECOND),
     modes=(_VGA,),
     gpu=True,
     vgem=True,
 )
 """Everything at once: the machine that compositor and demos run on."""
+DMA_KMS: Final = replace(
+    SYNCLINE,
+    name="syncline-dma-kms",
+    caps={cap: value for cap, value in SYNCLINE.caps.items() if cap != Cap.ATOMIC_USER_FENCE},
+)
+"""User fences everywhere but in commits: the display takes dma_fences only."""
 
 VIRTIO_GPU: Final = Profile(
     name="virtio_gpu",
@@ -157,7 +169,7 @@ VGEM: Final = Profile(
     vgem=True,
 )
 
-_ON_7_2: Final = {profile.name: profile for profile in (SYNCLINE, VIRTIO_GPU, VKMS, VKMS_RIG2, VGEM)}
+_ON_7_2: Final = {profile.name: profile for profile in (SYNCLINE, DMA_KMS, VIRTIO_GPU, VKMS, VKMS_RIG2, VGEM)}
 _ON_6_12: Final = {
     "virtio_gpu": replace(
         VIRTIO_GPU, kernel="6.12", vblank=False, implicit_fences=False, deadline_hints=False

@@ -25,10 +25,12 @@ def usage_for(*, write: bool) -> Usage:
 class Resv:
     """The reservation object of one buffer, or of several that share it."""
 
-    __slots__ = ("_entries",)
+    __slots__ = ("_entries", "user_fence")
 
     def __init__(self) -> None:
         self._entries: list[tuple[Fence, Usage]] = []
+        self.user_fence: tuple[object, int] | None = None
+        """An implicit user fence, (slot, point). Nobody here waits for one; commits refuse to guess (UR15)."""
 
     def add(self, fence: Fence, usage: Usage) -> None:
         """Publish a leaf. Takes the place of a signalled entry, or of an earlier one of its context.

@@ -47,6 +47,23 @@ class FlipTrace(TraceEvent, frozen=True, tag="flip"):
     user_data: int = 0
 
 
+class OutPointTrace(TraceEvent, frozen=True, tag="out-point"):
+    """A CRTC wrote the point of an OUT_USER_FENCE: at a flip, with its time, or when the commit was dropped."""
+
+    crtc_id: int
+    point: int
+    status: int = 0
+
+
+class DropTrace(TraceEvent, frozen=True, tag="drop"):
+    """A commit that waited for user fences was given up; `status` is a negative errno."""
+
+    crtc_id: int
+    fb_ids: tuple[int, ...]
+    status: int
+    user_data: int = 0
+
+
 class WaitTrace(TraceEvent, frozen=True, tag="wait"):
     """Somebody sleeps (`end` False) or woke up, and why: "syncobj", "commit", "stall", ..."""
 

@@ -36,6 +36,8 @@ class Slot:
         self.status = 0
         self.write_combined = False
         self.signallers: set[object] = set()
+        self.last_out = 0
+        """The newest point that a commit owes or owed to this slot (UR13)."""
         self._watchers: list[Watcher] = []
         self._bridges: list[Bridge] = []
         self._repolling = False
@@ -76,13 +78,13 @@ class Slot:
 
     def bridge(self, fence: Fence, point: int) -> None:
         """Write `point` when `fence` signals, its error as status."""
-        bridge = self._span(point)
+        bridge = self.owe(point)
         if not fence.add_callback(bridge.fence_done):
             bridge.fence_done(fence)
 
     def copy(self, source: "Slot", point: int, source_point: int) -> None:
         """Write `point` when `source` reaches `source_point`. As good a promise as the source's: none."""
-        source.watch(Copy(source, source_point, self._span(point)))
+        source.watch(Copy(source, source_point, self.owe(point)))
 
     def fire_bridges(self) -> None:
         """In the order of points: a later one waits for those before it."""
@@ -110,7 +112,8 @@ class Slot:
         self.read()
         self.look_again()
 
-    def _span(self, point: int) -> "Bridge":
+    def owe(self, point: int) -> "Bridge":
+        """The kernel will write `point`, when the bridge is finished and those to earlier points are."""
         bridge = Bridge(self, point)
         insort(self._bridges, bridge, key=_POINT)
         return bridge

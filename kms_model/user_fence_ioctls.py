@@ -1,7 +1,7 @@
 """The calls that make and describe user fences, and what happens when their signallers die (kernel.md 6.2, 6.5)."""
 
 from collections.abc import Callable, Coroutine, Mapping
-from errno import EACCES, EBADF, ECANCELED, EINVAL, ENODEV, ENOSPC, EOPNOTSUPP, EPERM, ESRCH
+from errno import EACCES, EBADF, ECANCELED, EINVAL, ENODEV, ENOENT, ENOSPC, EOPNOTSUPP, EPERM, ESRCH
 from itertools import count
 from typing import Any, Final
 from weakref import WeakValueDictionary
@@ -16,6 +16,7 @@ from syncline.kms_model.syncobj_find import find_syncobj
 from syncline.kms_model.uapi import (
     USER_FENCE_POISON,
     DeviceError,
+    GemAttachUserFence,
     HandleReply,
     Request,
     SyncobjCreateUser,
@@ -54,6 +55,7 @@ class UserFences:
             SyncobjQueryType: self.query_type,
             SyncobjSetSignaller: self.set_signaller,
             SyncobjMapUser: self.map_user,
+            GemAttachUserFence: attach_to_buffer,
         }
         return calls if self._present else dict.fromkeys(calls, _refuse)
 
@@ -160,6 +162,14 @@ class UserFences:
             raise DeviceError(ENOSPC, "no slot left")
         pages.append(SeqnoPage())
         return pages[-1]
+
+
+def attach_to_buffer(file: File, request: GemAttachUserFence) -> None:
+    gem = file.gems.get(request.handle)
+    if gem is None:
+        raise DeviceError(ENOENT, f"no buffer {request.handle}")
+    slot = _user(find_syncobj(file, request.syncobj)).slot if request.syncobj else None
+    gem.resv.user_fence = None if slot is None else (slot, request.point)
 
 
 class _Process:

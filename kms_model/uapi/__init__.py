@@ -40,6 +40,7 @@ from syncline.kms_model.uapi.gpu import (
 )
 from syncline.kms_model.uapi.mode import (
     BAD_POINTER as BAD_POINTER,
+    USER_POINT as USER_POINT,
     AtomicFlag as AtomicFlag,
     AtomicReply as AtomicReply,
     BlobReply as BlobReply,
@@ -49,6 +50,7 @@ from syncline.kms_model.uapi.mode import (
     Event as Event,
     FbReply as FbReply,
     FlipComplete as FlipComplete,
+    FlipDropped as FlipDropped,
     ModeAddFb2 as ModeAddFb2,
     ModeAtomic as ModeAtomic,
     ModeCreateBlob as ModeCreateBlob,
@@ -71,6 +73,7 @@ from syncline.kms_model.uapi.mode import (
     VblankReply as VblankReply,
     WaitVblank as WaitVblank,
     encode_mode as encode_mode,
+    encode_user_points as encode_user_points,
 )
 from syncline.kms_model.uapi.sync_file import (
     FenceInfo as FenceInfo,
@@ -125,6 +128,7 @@ from syncline.kms_model.uapi.token import (
 from syncline.kms_model.uapi.user_fence import (
     USER_FENCE_POISON as USER_FENCE_POISON,
     USER_FENCE_SLOT as USER_FENCE_SLOT,
+    GemAttachUserFence as GemAttachUserFence,
     SyncobjCreateUser as SyncobjCreateUser,
     SyncobjMapUser as SyncobjMapUser,
     SyncobjMapUserReply as SyncobjMapUserReply,

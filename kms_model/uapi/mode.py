@@ -1,6 +1,9 @@
 """Mode setting (uapi/drm/drm_mode.h): resources, framebuffers, atomic commits, events."""
 
+import struct
+from collections.abc import Iterable
 from enum import IntEnum, IntFlag
+from typing import Final
 
 import msgspec
 
@@ -33,6 +36,8 @@ class AtomicFlag(IntFlag):
     TEST_ONLY = 0x100
     NONBLOCK = 0x200
     ALLOW_MODESET = 0x400
+    OVERRIDE = 0x1000
+    """Replace the commit that still waits for user fences on this CRTC (UR8). Ours, not upstream's."""
 
 
 class ModeInfo(Record, frozen=True):
@@ -146,12 +151,16 @@ class ModeAtomic(Request[AtomicReply], frozen=True):
     The value of a plane's IN_FENCE_FD is a descriptor of the caller (lent), the value of an
     OUT_FENCE_PTR a "user pointer": any number the caller chooses, by which the reply names the fence;
     `BAD_POINTER` faults. Blocking commits may sleep.
+
+    `timeout_ns` ends the wait for the commit's user fences at this instant of CLOCK_MONOTONIC: -ETIME, and
+    the old frame stays (UR9). 0: never. -EINVAL without IN_USER_FENCE.
     """
 
     flags: int
     props: tuple[tuple[int, int, int], ...]
     user_data: int = 0
     reserved: int = 0
+    timeout_ns: int = 0
 
 
 BAD_POINTER = 0x10
@@ -210,9 +219,30 @@ class VblankEvent(Record, frozen=True):
     time_ns: int
 
 
-Event = FlipComplete | VblankEvent
+class FlipDropped(Record, frozen=True):
+    """Instead of FlipComplete: the commit waited for user fences and will not be shown. Ours, not upstream's.
+
+    `status` is -ECANCELED (replaced, or its screen, framebuffer or master went away), -ETIME (its timeout)
+    or -EINVAL (it no longer fits). The point of its OUT_USER_FENCE has been written.
+    """
+
+    user_data: int
+    crtc_id: int
+    status: int
+    time_ns: int
+
+
+Event = FlipComplete | VblankEvent | FlipDropped
+
+USER_POINT: Final = struct.Struct("<IIQ")
+"""One entry of an IN_USER_FENCE or OUT_USER_FENCE blob: handle, zero, point."""
 
 
 def encode_mode(mode: ModeInfo) -> bytes:
     """The blob that MODE_ID takes."""
     return msgspec.msgpack.encode(mode)
+
+
+def encode_user_points(points: Iterable[tuple[int, int]]) -> bytes:
+    """The blob that IN_USER_FENCE takes, of (handle, point); OUT_USER_FENCE takes one of a single entry."""
+    return b"".join(USER_POINT.pack(handle, 0, point) for handle, point in points)

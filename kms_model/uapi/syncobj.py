@@ -29,6 +29,8 @@ class Cap(IntEnum):
     ATOMIC_ASYNC_PAGE_FLIP = 0x15
     SYNCOBJ_USER = 0x1000
     """User fences (`uapi.user_fence`). Ours, not upstream's."""
+    ATOMIC_USER_FENCE = 0x1001
+    """Atomic commits take user fences: IN_USER_FENCE, OUT_USER_FENCE, OVERRIDE, a timeout. Ours, too."""
 
 
 class ClientCap(IntEnum):

@@ -93,3 +93,15 @@ class SyncobjMapUser(Request[SyncobjMapUserReply], frozen=True):
 
     handle: int
     write: bool = False
+
+
+class GemAttachUserFence(Request[None], frozen=True):
+    """An implicit user fence on a buffer, for whoever can be told about it; `syncobj` 0 takes it off.
+
+    Nobody waits for it. A commit that shows the buffer without IN_USER_FENCE and asks for a dma_fence is
+    refused, because the kernel could only guess (UR15). -ENOENT, -EINVAL not a user syncobj.
+    """
+
+    handle: int
+    syncobj: int
+    point: int = 0
