@@ -89,6 +89,9 @@ class Device:
         kernel = self.kernel
         if now_ns > kernel.now_ns:
             kernel.advance(now_ns)
+        observer = kernel.observer
+        if observer is not None:
+            observer.call_begins(file, file.label, type(request).__name__)
         pending: Pending[R]
         try:
             assert not file.closed, "an ioctl on a closed file"
@@ -100,6 +103,9 @@ class Device:
             pending = Pending.failed(_spent(error))
         else:
             pending = self._start(file, reply) if type(reply) is CoroutineType else Pending.succeeded(reply)
+        finally:
+            if observer is not None:
+                observer.call_ends()
         kernel.settle()
         return pending
 

@@ -19,7 +19,7 @@ _SEQNO: Final = attrgetter("seqno")
 class Points:
     """The nodes of one head's context, oldest first. The last is the head."""
 
-    __slots__ = ("_nodes", "_quiet_adds", "_start")
+    __slots__ = ("__weakref__", "_nodes", "_quiet_adds", "_start")
 
     def __init__(self, head: ChainNode) -> None:
         self._nodes: list[ChainNode] = []

@@ -37,7 +37,13 @@ class Resv:
 
         A fence may be promoted to a stronger class, never demoted; containers are refused (K9, K12).
         """
+        watched = fence.observer
+        if watched is not None and isinstance(fence, FenceArray | ChainNode):
+            watched.misplaced("dma_resv")
+            return
         assert not isinstance(fence, FenceArray | ChainNode), "unwrap containers first (K12)"
+        if watched is not None:
+            watched.published("dma_resv")
         for at, (old, old_usage) in enumerate(self._entries):
             if old.signalled or (old_usage >= usage and _later_or_same(fence, old)):
                 self._entries[at] = (fence, usage)

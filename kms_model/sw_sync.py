@@ -13,6 +13,7 @@ from syncline.kms_model.descriptors import is_open
 from syncline.kms_model.fence import Fence
 from syncline.kms_model.file import File
 from syncline.kms_model.kernel import Kernel
+from syncline.kms_model.observer import Exporter
 from syncline.kms_model.sync_file import fence_of, publish_fence
 from syncline.kms_model.trace import FenceSignalled
 from syncline.kms_model.uapi import (
@@ -26,6 +27,7 @@ from syncline.kms_model.uapi import (
     SwSyncInc,
 )
 
+EXPORTER: Final = Exporter(name="sw_sync", bounded=False, ordered=False, test=True)
 _WORD: Final = 1 << 32
 _HALF: Final = 1 << 31
 
@@ -77,6 +79,8 @@ class SwSyncTimeline:
         fence = self._ahead.get(due)
         if fence is None:
             fence = SwSyncFence(self, due)
+            if self.kernel.observer is not None:
+                self.kernel.observer.exported(fence, EXPORTER, lock=self)
             if not fence.signalled:
                 self._ahead[due] = fence
         return fence

@@ -34,6 +34,8 @@ class SyncFile:
                 budget.refund()
             raise
         self._budget = budget
+        if self.fence.observer is not None:
+            self.fence.observer.published("sync_file")
         if not descriptors.hears_of_polls:
             self.polled()
         return fd

@@ -4,6 +4,7 @@ from typing import Final, Protocol
 
 from syncline.kms_model.chain import ChainNode
 from syncline.kms_model.fence import Clock, Fence, Stub
+from syncline.kms_model.observer import AwaitedPoint
 from syncline.kms_model.points import Points
 
 
@@ -51,6 +52,8 @@ class Syncobj:
     def replace(self, fence: Fence | None) -> None:
         """Put `fence` in place of whatever is there: also of a whole timeline."""
         if fence is not self._fence:
+            if fence is not None and fence.observer is not None:
+                fence.observer.published("syncobj")
             self._fence = fence
             self._points = None
             self._tell_watchers()
@@ -59,11 +62,23 @@ class Syncobj:
         """Append `fence` at `point`. Out of order is allowed: see the worked values of kernel.md 2.6."""
         before = self._fence
         points = self._index(before) if isinstance(before, ChainNode) else None
+        if clock.observer is not None:
+            clock.observer.point_added(self, point=point, last=self.last_submitted())
+        if fence.observer is not None:
+            fence.observer.published("syncobj")
         node = self._fence = ChainNode(clock, before, fence, point)
         if points is not None:
             points.add(node)
         self._tell_watchers()
         return node
+
+    @property
+    def timeline(self) -> object:
+        """Which timeline it is: another one after a replacement, None without points."""
+        return self._index(self._fence) if isinstance(self._fence, ChainNode) else None
+
+    def awaited(self, point: int) -> AwaitedPoint:
+        return AwaitedPoint(self, point, is_user=False)
 
     def put(self, clock: Clock, fence: Fence, point: int) -> None:
         """What a job, a transfer or an import leaves here: point 0 replaces, another is added."""

@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from syncline.kms_model.fence import Fence
 from syncline.kms_model.file import File
+from syncline.kms_model.observer import Awaited
 from syncline.kms_model.syncobj import Source, Syncobj
 from syncline.kms_model.task import Bell
 from syncline.kms_model.trace import WaitTrace, Warn
@@ -62,12 +63,16 @@ def find_fence(file: File, handle: int, point: int) -> Fence:
 class SubmitWait:
     """Waits until `point` of a syncobj has a fence."""
 
-    __slots__ = ("bell", "fence", "point")
+    __slots__ = ("bell", "fence", "point", "syncobj")
 
-    def __init__(self, point: int) -> None:
+    def __init__(self, syncobj: Syncobj, point: int) -> None:
+        self.syncobj = syncobj
         self.point = point
         self.fence: Fence | None = None
-        self.bell = Bell()
+        self.bell = Bell(self)
+
+    def awaited(self) -> Awaited:
+        return Awaited((self.syncobj.awaited(self.point),))
 
     def changed(self, source: Source) -> bool:
         self.fence = source.find(self.point)
@@ -85,7 +90,7 @@ def find_fence_waiting(file: File, handle: int, point: int) -> Coroutine[Any, An
 async def _find_fence_waiting(file: File, syncobj: Syncobj, point: int) -> Fence:
     kernel = file.kernel
     began_ns = kernel.now_ns
-    wait = SubmitWait(point)
+    wait = SubmitWait(syncobj, point)
     syncobj.watch(wait)
     reason = STALL_USER if isinstance(syncobj, UserSyncobj) else STALL
     kernel.report(WaitTrace(began_ns, file.label, reason, end=False))

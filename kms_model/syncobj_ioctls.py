@@ -213,7 +213,12 @@ def query(file: File, request: SyncobjQuery) -> SyncobjQueryReply:
         raise DeviceError(EFAULT, "NULL points")
     if request.flags:
         return SyncobjQueryReply(tuple(syncobj.last_submitted() for syncobj in syncobjs))
-    return SyncobjQueryReply(tuple(syncobj.query() for syncobj in syncobjs))
+    points = tuple(syncobj.query() for syncobj in syncobjs)
+    observer = file.kernel.observer
+    if observer is not None:
+        for syncobj, point in zip(syncobjs, points, strict=True):
+            observer.queried(syncobj, syncobj.timeline, point)
+    return SyncobjQueryReply(points)
 
 
 BINARY_IOCTLS: Final[Mapping[type[Request[Any]], Callable[[File, Any], Any]]] = {

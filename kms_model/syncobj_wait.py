@@ -11,6 +11,7 @@ from typing import Any, Final
 from syncline.kms_model.fence import Fence
 from syncline.kms_model.file import File
 from syncline.kms_model.kernel import Kernel
+from syncline.kms_model.observer import Awaited
 from syncline.kms_model.syncobj import Source, Syncobj
 from syncline.kms_model.syncobj_find import find_array, point_array
 from syncline.kms_model.task import Bell
@@ -125,7 +126,7 @@ class WaitArray:
     """All entries of one wait. `first` is the user's first_signaled."""
 
     def __init__(self, syncobjs: list[Syncobj], points: tuple[int, ...], flags: int) -> None:
-        self.bell = Bell()
+        self.bell = Bell(self)
         self.entries = [
             WaitEntry(syncobj, point, self.bell) for syncobj, point in zip(syncobjs, points, strict=False)
         ]
@@ -169,6 +170,10 @@ class WaitArray:
                     return True
                 done += 1
         return done == len(self.entries)
+
+    def awaited(self) -> Awaited:
+        things = [entry.fence or entry.syncobj.awaited(entry.point) for entry in self.entries]
+        return Awaited(things, any_of=not self._flags & _ALL)
 
     def leave(self) -> None:
         for entry in self.entries:

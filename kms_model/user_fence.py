@@ -12,6 +12,7 @@ from operator import attrgetter
 from typing import Final, Protocol
 
 from syncline.kms_model.fence import Clock, Fence
+from syncline.kms_model.observer import AwaitedPoint, Exporter
 from syncline.kms_model.seqno_page import SeqnoPage
 from syncline.kms_model.syncobj import GLOBAL_STUB, Source, Syncobj, Watcher
 from syncline.kms_model.trace import TraceEvent, Warn
@@ -94,6 +95,9 @@ class Slot:
 
     def watch(self, watcher: Watcher) -> None:
         if not watcher.changed(self):
+            if self.host.observer is not None:
+                owed = len(self.signallers) + len(self._bridges)
+                self.host.observer.slot_watched(self, signallers=owed, is_mapped=self.page.written_outside)
             self._watchers.append(watcher)
             self.look_again()
 
@@ -180,6 +184,9 @@ class PrivilegedSlot(Slot):
         if self.value >= point:
             return GLOBAL_STUB
         fence = PrivilegedFence(self, self._context, point)
+        if self.host.observer is not None:
+            exporter = Exporter(name="privileged slot", bound_ns=self._watchdog_ns, ordered=False)
+            self.host.observer.exported(fence, exporter)
         self.watch(fence)
         self.host.call_at(self.host.now_ns + self._watchdog_ns, fence.expire)
         return fence
@@ -224,6 +231,13 @@ class UserSyncobj(Syncobj):
     def find(self, point: int) -> Fence | None:
         return self.slot.find(point)
 
+    @property
+    def timeline(self) -> object:
+        return self.slot
+
+    def awaited(self, point: int) -> AwaitedPoint:
+        return AwaitedPoint(self.slot, point, is_user=True)
+
     def query(self) -> int:
         return self.slot.read()
 
@@ -255,6 +269,8 @@ class UserSyncobj(Syncobj):
         _check_point(point)
         if caller not in self.slot.signallers:
             raise DeviceError(EACCES, "not a signaller")
+        if self.slot.host.observer is not None:
+            self.slot.host.observer.slot_written(self.slot, caller)
 
     def signal_point(self, _clock: Clock, point: int) -> None:
         self.slot.write(point)

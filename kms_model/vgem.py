@@ -8,6 +8,7 @@ from syncline.kms_model.fence import Fence
 from syncline.kms_model.file import File
 from syncline.kms_model.kernel import Kernel
 from syncline.kms_model.loops import Deadline
+from syncline.kms_model.observer import Exporter
 from syncline.kms_model.profiles import Profile
 from syncline.kms_model.resv import Usage, usage_for
 from syncline.kms_model.trace import FenceSignalled
@@ -21,6 +22,7 @@ from syncline.kms_model.uapi import (
 )
 
 EXPIRY_NS: Final = 10_000_000_000
+EXPORTER: Final = Exporter(name="vgem", bound_ns=EXPIRY_NS)
 _FLAGS: Final = int(VgemFlag.WRITE)
 
 
@@ -76,6 +78,8 @@ class Vgem:
         if not gem.resv.signalled(usage_for(write=write)):
             raise DeviceError(EBUSY, "a conflicting fence is pending")
         fence = VgemFence(self._kernel)
+        if self._kernel.observer is not None:
+            self._kernel.observer.exported(fence, EXPORTER)
         gem.resv.add(fence, Usage.WRITE if write else Usage.READ)
         fences = self._fences[file]
         fences.append(fence)

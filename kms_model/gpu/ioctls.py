@@ -13,6 +13,7 @@ from syncline.kms_model.gpu.picture import Picture, Pixels
 from syncline.kms_model.gpu.scheduler import Scheduler
 from syncline.kms_model.gpu.user_wait import UserWait
 from syncline.kms_model.kernel import Kernel
+from syncline.kms_model.observer import AwaitedPoint
 from syncline.kms_model.profiles import Profile
 from syncline.kms_model.quirks import Quirks
 from syncline.kms_model.resv import Usage, usage_for
@@ -88,6 +89,12 @@ class Gpu:
         for gem, write in _buffers(checked):
             usage = usage_for(write=write) if request.implicit else Usage.KERNEL
             job.depend_on(gem.resv.pending(usage))
+        job.tell_needs(entity.queue[-1] if entity.queue else None)
+        if self._kernel.observer is not None:
+            self._kernel.observer.job_points(
+                [_awaited(file, point) for point in (*request.in_points, *request.user_in_points)],
+                [syncobj.awaited(point) for syncobj, point in checked.outs],
+            )
         out_fence = self._out_fence(file, job) if request.out_fence else Fd(-1)
         _publish(self._kernel, job, checked, implicit=request.implicit)
         self.scheduler.push(entity, job)
@@ -214,6 +221,12 @@ def _in_fences(file: File, request: Submit) -> Iterator[Fence]:
         if fence is None:
             raise DeviceError(EINVAL, "the in-fence is not a sync_file")
         yield fence
+
+
+def _awaited(file: File, point: Point) -> AwaitedPoint:
+    syncobj = file.syncobjs.get(point.handle)
+    assert syncobj is not None, "checked"
+    return syncobj.awaited(point.point)
 
 
 def _user_wait(file: File, point: Point) -> UserWait:

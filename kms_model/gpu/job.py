@@ -8,9 +8,13 @@ from syncline.kms_model.fence import Fence
 from syncline.kms_model.gpu.picture import Picture
 from syncline.kms_model.gpu.user_wait import UserWait
 from syncline.kms_model.kernel import Kernel
+from syncline.kms_model.observer import Exporter
 from syncline.kms_model.uapi import Priority
 
 ENGINE: Final = "render"
+EXPORTER: Final = Exporter(
+    name="drm_sched"
+)  # the watchdog counts engine time, so there is no instant to name
 MAX_QUEUED: Final = 256  # jobs of one entity; four seconds of a 60 Hz client that never waits
 
 
@@ -77,6 +81,15 @@ class Job:
         """Wait for these too, after all dependencies."""
         self._user_waits += waits
 
+    def tell_needs(self, before: "Job | None") -> None:
+        """Let an observer know what the finished fence depends on; `before` is ahead in the entity's order."""
+        watched = self.finished.observer
+        if watched is not None:
+            watched.depends(self._dependencies.values(), "a dependency of the job")
+            watched.depends([wait.awaited for wait in self._user_waits], "the engine waits for a user fence")
+            if before is not None:
+                watched.depends((before.finished,), "the job before it in its entity")
+
     def wait_for_user(self, reached: Callable[[], None]) -> bool:
         """Wait for the next user point and call `reached` then. False: none is left."""
         while self._user_waits and not self._user_waits[0].begin(reached):
@@ -99,12 +112,16 @@ class Entity:
         """A job of it hung: later ones are cancelled, new ones refused."""
         self.killed = False
         """Its file is gone: what has not begun never will."""
+        self._kernel = kernel
         self._contexts = (kernel.new_context(), kernel.new_context())
         self._seqno = 0
 
     def arm(self, picture: Picture, label: str) -> Job:
         """A job with its fences. It has its place in the order only once it is pushed."""
         scheduled, finished = (JobFence(context, self._seqno + 1) for context in self._contexts)
+        if self._kernel.observer is not None:
+            for fence in (scheduled, finished):
+                self._kernel.observer.exported(fence, EXPORTER, lock=finished)
         return Job(picture, scheduled=scheduled, finished=finished, label=label)
 
     def push(self, job: Job) -> None:

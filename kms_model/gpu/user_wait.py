@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+from syncline.kms_model.observer import AwaitedPoint
 from syncline.kms_model.syncobj import Source
 from syncline.kms_model.user_fence import UserSyncobj
 
@@ -16,6 +17,10 @@ class UserWait:
         self._point = point
         self._watching = False
         self._reached: Callable[[], None] = _nobody
+
+    @property
+    def awaited(self) -> AwaitedPoint:
+        return self._syncobj.awaited(self._point)
 
     def begin(self, reached: Callable[[], None]) -> bool:
         """Call `reached` once when the point is. False: it is already."""

@@ -30,6 +30,7 @@ async def commit(display: Display, state: AtomicState, *, nonblock: bool) -> Non
     await _set_up(display, state, nonblock=nonblock)
     for plane_state in state.planes.values():
         _prepare(display, plane_state)
+    _show(display, state)
     # A commit with user fences would be parked here, before any lock is needed again and before its
     # fences are published: PENDING_USER comes between the preparation and the swap (kernel.md 6.6).
     if not nonblock:
@@ -121,6 +122,20 @@ async def _swap(display: Display, state: AtomicState) -> None:
             crtc.commits.insert(0, state.crtc_commits[crtc])
     for plane, new_plane in state.planes.items():
         plane.state = new_plane
+
+
+def _show(display: Display, state: AtomicState) -> None:
+    """Let an observer know what the fences of this commit depend on."""
+    observer = display.kernel.observer
+    if observer is None:
+        return
+    owed = [crtc.event.fence for crtc in state.crtcs.values() if crtc.event is not None]
+    owed += [new.writeback.out_fence for new in state.connectors.values() if new.writeback is not None]
+    observer.committed(
+        tuple(crtc.id for crtc in state.crtcs),
+        [fence for fence in owed if fence is not None],
+        [plane.fence for plane in state.planes.values() if plane.fence is not None],
+    )
 
 
 def _report(display: Display, state: AtomicState, *, nonblock: bool) -> None:

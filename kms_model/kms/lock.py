@@ -8,9 +8,14 @@ of its objects sleeps too.
 
 from collections.abc import Callable
 from itertools import count
+from typing import Final
 
 from syncline.kms_model.kernel import Kernel
+from syncline.kms_model.observer import Awaited, AwaitedLock
 from syncline.kms_model.task import Completion, Interrupted
+
+KIND: Final = "modeset"
+"""The lock class: all of them are one, ordered by age."""
 
 
 class Deadlock(Exception):
@@ -57,6 +62,8 @@ class AcquireContext:
             await self._sleep_for(lock)
         lock.owner = self
         self._held.append(lock)
+        if self._kernel.observer is not None:
+            self._kernel.observer.lock_taken(lock, KIND)
 
     async def back_off(self, contended: "ModesetLock") -> None:
         """drm_modeset_backoff: drop everything, then sleep for the lock that was fought over."""
@@ -68,6 +75,8 @@ class AcquireContext:
         held, self._held = self._held, []
         for lock in held:
             lock.owner = None
+            if self._kernel.observer is not None:
+                self._kernel.observer.lock_released(lock)
         for lock in held:
             lock.wake_oldest()
 
@@ -81,7 +90,7 @@ class AcquireContext:
         return self._stamp
 
     async def _sleep_for(self, lock: "ModesetLock") -> None:
-        woken = Completion()
+        woken = Completion(lock)
         self._rouse = woken.complete
         lock.waiters.append((self._stamp, woken))
         try:
@@ -104,6 +113,9 @@ class ModesetLock:
     def __init__(self) -> None:
         self.owner: AcquireContext | None = None
         self.waiters: list[tuple[int, Completion]] = []
+
+    def awaited(self) -> Awaited:
+        return Awaited((AwaitedLock(self, KIND),))
 
     def forget(self, woken: Completion) -> None:
         self.waiters = [waiter for waiter in self.waiters if waiter[1] is not woken]

@@ -5,6 +5,7 @@ installed at the very end of the ioctl (prepare_signaling, complete_signaling).
 """
 
 from errno import EINVAL
+from typing import Final
 
 from syncline.kms_model.fence import Fence
 from syncline.kms_model.file import File
@@ -12,8 +13,12 @@ from syncline.kms_model.kms.display import Display
 from syncline.kms_model.kms.event import FlipEvent
 from syncline.kms_model.kms.objects import Connector, Crtc
 from syncline.kms_model.kms.state import AtomicState
+from syncline.kms_model.observer import Exporter
 from syncline.kms_model.sync_file import publish_fence
 from syncline.kms_model.uapi import AtomicReply, DeviceError, Fd
+
+FLIP_NS: Final = 10_000_000_000
+"""How long the kernel itself waits for a flip before it complains."""
 
 
 class Signalling:
@@ -57,6 +62,10 @@ class Signalling:
 
     def _owe(self, pointer: int, fence: Fence) -> Fence:
         self._fences.append((pointer, fence))
+        observer = self._display.kernel.observer
+        if observer is not None:
+            exporter = Exporter(name=f"{self._display.profile.driver} vblank", bound_ns=FLIP_NS)
+            observer.exported(fence, exporter)
         return fence
 
     def _crtc_fence(self, crtc: Crtc) -> Fence:
