@@ -2,7 +2,9 @@
 
 import asyncio
 import ctypes
+import gc
 import os
+import resource
 import signal
 import socket
 import subprocess
@@ -96,6 +98,10 @@ def _command(options: Options = DEFAULTS) -> int:
 
 def launch(options: Options) -> int:
     """Run the compositor as this process. Returns the exit status; what went wrong is one sentence on stderr."""
+    if not __debug__:
+        return _complain("python -O drops checks that this program relies on: run it without", EXIT_USAGE)
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))  # buffers and watched points are descriptors
     try:
         caps = parse_caps(options.cap)
         run_real(lambda loop: _run(loop, options, caps))
@@ -127,6 +133,8 @@ async def _run(loop: RealLoop, options: Options, caps: dict[str, int]) -> None:
         screens = ", ".join(f"{each.name} {each.mode.name}" for each in driver.core.outputs)
         sys.stdout.write(f"syncline compositor: ready on {listener.path.name} ({screens}; device {path})\n")
         sys.stdout.flush()
+        gc.collect()
+        gc.freeze()  # modules and tables live for ever; looking through them takes longer than a latch may
         await end.wait()
 
 

@@ -48,6 +48,7 @@ from syncline.kms_model.uapi import Event
 from syncline.protocol.connection import Connection
 from syncline.protocol.display import Globals, serve
 from syncline.protocol.transport import Transport
+from syncline.protocol.wire import Wire
 
 TURN_NS: Final = 500_000
 """What one client may take of everybody's time before the others have their turn."""
@@ -103,15 +104,15 @@ class Server:
 
     # -- inputs -----------------------------------------------------------------------------------
 
-    def accept(self, transport: Transport) -> None:
-        """A client has connected. The transport is ours from here on."""
+    def accept(self, transport: Transport, *, wire: Wire | None = None) -> None:
+        """A client has connected, and speaks `wire` (None: Wayland's own). The transport is ours from here on."""
         self._begin()
         client = self._core.add_client(f"client-{next(self._numbers)}")
         globals_ = Globals()
         session = Session(stage=self._stage, client=client, globals=globals_)
         for offer in offers(session, self._caps):
             globals_.add(offer)
-        connection = serve(globals_, name=client.name)
+        connection = serve(globals_, wire=wire, name=client.name)
         line = _Line(session, connection, transport, {})
         self._lines.append(line)
         self._stage.sessions[client] = session

@@ -10,7 +10,6 @@ from syncline.compositor.core.effects import PreferredScale
 from syncline.compositor.core.errors import Violation
 from syncline.compositor.core.output import Output
 from syncline.compositor.core.surface import Client, Surface
-from syncline.compositor.core.syncobj import Timeline
 from syncline.compositor.wayland.blame import DISPLAY, display_error, interface_of
 from syncline.compositor.wayland.descriptors import Descriptors
 from syncline.compositor.wayland.memfd import Memfd
@@ -82,7 +81,6 @@ class Session:
     pointers: list[Resource] = field(default_factory=list)
     keyboards: list[Resource] = field(default_factory=list)
     data_devices: list[Resource] = field(default_factory=list)
-    _lingering: list[Timeline] = field(default_factory=list)
 
     @property
     def core(self) -> Compositor:
@@ -91,24 +89,6 @@ class Session:
     @property
     def now_ns(self) -> int:
         return self.stage.now_ns
-
-    def let_go(self, timeline: Timeline) -> None:
-        """Its object is gone. Points set with it and not yet committed still count (S21)."""
-        self._lingering.append(timeline)
-        self.sweep()
-
-    def sweep(self) -> None:
-        """Something that was pending is so no longer: let go of the timelines that only that had kept."""
-        if not self._lingering or self.gone:
-            return
-        points = [p for each in self.surfaces for p in (each.pending.acquire, each.pending.release) if p]
-        pending = [point.timeline for point in points]
-        lingering, self._lingering = self._lingering, []
-        for timeline in lingering:
-            if timeline in pending:
-                self._lingering.append(timeline)
-            else:
-                self.core.destroy_timeline(timeline)
 
     def object_of(self, surface: Surface, interface: str) -> Resource | None:
         """The living wire object of that interface for the surface, if there is one."""

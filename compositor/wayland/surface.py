@@ -139,7 +139,10 @@ class WlSurface(Resource):
             pending.get_release = []
         with session.blaming(self, self.surface, is_journalled=True):
             session.core.commit(self.surface, session.now_ns)
-        session.sweep()
+        if self.surface.explicit:
+            sync = session.object_of(self.surface, "wp_linux_drm_syncobj_surface_v1")
+            assert isinstance(sync, SurfaceObject)
+            sync.committed()
         if isinstance(attached, ShmBuffer) and attached.alive:
             attached.send("release")
         for callback in copied:
@@ -165,7 +168,6 @@ class WlSurface(Resource):
     def on_destroyed(self) -> None:
         self._uploads.close()
         del self.session.surfaces[self.surface]
-        self.session.sweep()
 
     def _content(self, attached: WlBuffer | Attach | None) -> Attached:
         """What the core gets to see of the last attach. A wl_buffer destroyed since is NULL (C11)."""
@@ -216,6 +218,9 @@ class SurfaceObject(Resource):
         siblings = self.session.surfaces[self.surface].by_interface
         assert self.interface not in siblings, "whoever makes it has looked"
         siblings[self.interface] = self
+
+    def committed(self) -> None:
+        """The surface was committed: what this object had set is pending no longer."""
 
     def on_destroyed(self) -> None:
         if objects := self.session.surfaces.get(self.surface):

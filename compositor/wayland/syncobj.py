@@ -36,18 +36,29 @@ class WpLinuxDrmSyncobjManagerV1(SurfaceFactory):
 
 
 class WpLinuxDrmSyncobjTimelineV1(Resource):
+    """Counts its uses: points that were set and not yet committed outlive it (S21); after that the core counts."""
+
     interface = "wp_linux_drm_syncobj_timeline_v1"
 
     def __init__(self, new: NewId, session: Session, timeline: Timeline) -> None:
         super().__init__(new)
         self._session = session
+        self._uses = 1
         self.timeline = timeline
+
+    def use(self) -> None:
+        self._uses += 1
+
+    def unuse(self) -> None:
+        self._uses -= 1
+        if not self._uses and not self._session.gone:
+            self._session.core.destroy_timeline(self.timeline)
 
     def destroy(self) -> None:
         """Points that were set or committed stay (S21, S22, S23)."""
 
     def on_destroyed(self) -> None:
-        self._session.let_go(self.timeline)
+        self.unuse()
 
 
 class WpLinuxDrmSyncobjSurfaceV1(SurfaceObject):
@@ -58,22 +69,44 @@ class WpLinuxDrmSyncobjSurfaceV1(SurfaceObject):
     def __init__(self, new: NewId, surface: WlSurface) -> None:
         super().__init__(new, surface)
         self.surface.explicit = True
+        self._acquire: WpLinuxDrmSyncobjTimelineV1 | None = None
+        self._release: WpLinuxDrmSyncobjTimelineV1 | None = None
 
     def set_acquire_point(self, timeline: WpLinuxDrmSyncobjTimelineV1, point: int) -> None:
         self._check_surface()
         self.surface.pending.acquire = SyncPoint(timeline.timeline, point)
+        self._acquire = _exchange(self._acquire, timeline)
 
     def set_release_point(self, timeline: WpLinuxDrmSyncobjTimelineV1, point: int) -> None:
         self._check_surface()
         self.surface.pending.release = SyncPoint(timeline.timeline, point)
+        self._release = _exchange(self._release, timeline)
+
+    def committed(self) -> None:
+        self._acquire = _exchange(self._acquire, None)
+        self._release = _exchange(self._release, None)
 
     def destroy(self) -> None:
         """Points not yet committed go with it (S52); commits are judged no longer (S51)."""
         if self.surface.alive:
             self.surface.explicit = False
             self.surface.pending.acquire = self.surface.pending.release = None
-            self.session.sweep()
+
+    def on_destroyed(self) -> None:
+        super().on_destroyed()
+        self.committed()
 
     def _check_surface(self) -> None:
         if not self.surface.alive:
             raise self.error(SurfaceEnums.Error.NO_SURFACE, "its wl_surface is gone")  # S11
+
+
+def _exchange(
+    old: WpLinuxDrmSyncobjTimelineV1 | None, new: WpLinuxDrmSyncobjTimelineV1 | None
+) -> WpLinuxDrmSyncobjTimelineV1 | None:
+    """The pending point's timeline is another one now, or none."""
+    if new is not None:
+        new.use()
+    if old is not None:
+        old.unuse()
+    return new

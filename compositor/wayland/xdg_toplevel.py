@@ -20,6 +20,9 @@ _MODES: Final = frozenset(DecorationEnums.Mode)
 _Capability = XdgToplevelEnums.WmCapabilities
 _CAPABILITIES: Final = pack("=3I", _Capability.MAXIMIZE, _Capability.FULLSCREEN, _Capability.MINIMIZE)
 
+NAME_MAX: Final = 64
+"""Characters of an app_id that end up in reports, which people read in terminals."""
+
 _STATES_OF_VERSION: Final = {1: 4, 2: 8, 3: 8, 4: 8, 5: 8, 6: 9, 7: 13}
 """The highest state that a client of that version has heard of."""
 
@@ -50,7 +53,9 @@ class XdgToplevel(SurfaceObject):
 
     def set_app_id(self, app_id: str) -> None:
         self.toplevel.app_id = app_id
-        self.session.core.rename_client(self.session.client, app_id)
+        name = "".join(each for each in app_id if each.isprintable())[:NAME_MAX]
+        if name:
+            self.session.core.rename_client(self.session.client, name)
 
     def show_window_menu(self, seat: WlSeat, serial: int, x: int, y: int) -> None:
         """There is none; wm_capabilities says so."""

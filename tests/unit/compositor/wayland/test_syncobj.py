@@ -539,3 +539,32 @@ def test_only_the_offender_is_disconnected(client, world, explicit) -> None:
     assert client.error == (SURFACE, NO_BUFFER)
     witness.expect_no_error()
     assert done.heard("done")
+
+
+@pytest.mark.requirement("S21", "S26")
+@pytest.mark.parametrize(
+    "how", ["replaced", "committed", "object destroyed", "surface destroyed", "client gone"]
+)
+def test_a_timeline_that_only_a_pending_point_kept_is_let_go(client, world, explicit, how) -> None:
+    """Each way leads to exactly one destruction: a second would be an error of the machine, and of ours."""
+    explicit.attach()
+    explicit.points(1, 1)
+    explicit.acquire.proxy.send("destroy")
+    client.roundtrip()
+    if how == "replaced":
+        explicit.acquire = client.timeline(explicit.manager)
+        explicit.points(1, None)
+    elif how == "committed":
+        explicit.acquire.signal(1)
+        explicit.commit()
+    elif how == "object destroyed":
+        explicit.sync.send("destroy")
+    elif how == "surface destroyed":
+        for each in (explicit.window.toplevel, explicit.window.xdg, explicit.surface, explicit.sync):
+            each.send("destroy")
+    else:
+        client.hang_up()
+    world.run(50)
+
+    world.core.check_invariants()
+    world.client().expect_no_error()
