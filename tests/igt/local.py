@@ -10,7 +10,7 @@ from typing import TypeVar
 from igt.machine import SHORT_MS, Machine, Sleeper, Story
 
 from syncline.kms_model.device import Device
-from syncline.kms_model.local import LocalFile, LocalNode
+from syncline.kms_model.local import LocalNode
 from syncline.kms_model.loops import VirtualLoop, run_virtual, sleep_until
 from syncline.kms_model.task import Pending
 from syncline.kms_model.uapi import DeviceError, DeviceFile, Request
@@ -45,18 +45,14 @@ class LocalSleeper(Sleeper[R]):
 class LocalMachine(Machine):
     """In this process, on virtual time."""
 
-    file: LocalFile
-    loop: VirtualLoop
-    close_ms = 0
-
     def __init__(self, node: LocalNode, loop: VirtualLoop) -> None:
-        super().__init__()
-        self.loop = loop
         self._node = node
-        self.file = node.open()
+        self._opened = node.open()
+        self._virtual_loop = loop
+        super().__init__(self._opened, loop)
 
     async def start(self, request: Request[R]) -> Sleeper[R]:
-        return LocalSleeper(self._node, self.file.start(request))
+        return LocalSleeper(self._node, self._opened.start(request))
 
     async def moment(self) -> None:
         await sleep_until(self.loop, self.in_ns(SHORT_MS // 5))
@@ -87,7 +83,7 @@ class LocalMachine(Machine):
         other.close()
 
     async def threads(self, lives: Sequence[Story]) -> None:
-        others = [LocalMachine(self._node, self.loop) for _ in lives]
+        others = [LocalMachine(self._node, self._virtual_loop) for _ in lives]
         await asyncio.gather(*(life(other) for life, other in zip(lives, others, strict=True)))
         for other in others:
             other.end()

@@ -59,6 +59,11 @@ class Program:
         for name, request in requests.items():
             self.add(name, _refused(request, errno))
 
+    def timeouts(self) -> dict[str, Story]:
+        """Those of the wait matrices that end with -ETIME."""
+        ends = CORE_SET[self.name]
+        return {name: story for name, story in self.stories.items() if ends.get(name) == ETIME}
+
     def assert_complete(self) -> None:
         """Every subtest that IGT has, none that it has not, and as many as the spec counts."""
         assert set(self.stories) == set(CORE_SET[self.name])

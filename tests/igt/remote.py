@@ -3,8 +3,8 @@
 import asyncio
 import subprocess
 import sys
-import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
@@ -53,18 +53,15 @@ class RemoteSleeper(Sleeper[R]):
 class RemoteMachine(Machine):
     """Behind a device node's socket, on real time."""
 
-    file: RemoteFile
-    loop: RealLoop
     close_ms = PATIENCE_MS
 
     def __init__(self, path: Path, loop: RealLoop) -> None:
-        super().__init__()
-        self.loop = loop
         self._path = path
-        self.file = RemoteFile(path)
+        self._opened = RemoteFile(path)
+        super().__init__(self._opened, loop)
 
     async def start(self, request: Request[R]) -> Sleeper[R]:
-        sleeper = RemoteSleeper(self.file, request)
+        sleeper = RemoteSleeper(self._opened, request)
         await sleeper.post()
         return sleeper
 
@@ -79,35 +76,38 @@ class RemoteMachine(Machine):
     def forked(self, life: Callable[[DeviceFile, int], None], fd: int) -> Iterator[None]:
         words = (sys.executable, child.__file__, self._path, life.__name__, str(fd))
         with subprocess.Popen(words, pass_fds=[fd]) as process:
-            yield
+            try:
+                yield
+            except BaseException:
+                process.kill()  # it may wait for what we did not get to
+                raise
         assert process.returncode == 0
 
     async def threads(self, lives: Sequence[Story]) -> None:
-        faults: list[BaseException] = []
+        with ThreadPoolExecutor(len(lives)) as pool:
+            ends = [pool.submit(run_remote, self._path, life) for life in lives]
+        for end in ends:
+            end.result()
 
-        def run(life: Story) -> None:
-            try:
-                run_remote(self._path, life)
-            except BaseException as fault:
-                faults.append(fault)
-                raise
 
-        threads = [threading.Thread(target=run, args=(life,)) for life in lives]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-        assert not faults
+async def _play(path: Path, loop: RealLoop, story: Story) -> None:
+    machine = RemoteMachine(path, loop)
+    try:
+        await story(machine)
+    finally:
+        machine.end()
 
 
 def run_remote(path: Path, story: Story) -> None:
     """Run `story` on an open of the node at `path`."""
+    run_real(lambda loop: _play(path, loop, story))
 
-    async def main(loop: RealLoop) -> None:
-        machine = RemoteMachine(path, loop)
-        try:
-            await story(machine)
-        finally:
-            machine.end()
 
-    run_real(main)
+def run_together(path: Path, stories: Mapping[str, Story]) -> dict[str, BaseException | None]:
+    """Run all at the same time, each on an open of its own. How each ended."""
+
+    async def main(loop: RealLoop) -> list[BaseException | None]:
+        plays = (_play(path, loop, story) for story in stories.values())
+        return await asyncio.gather(*plays, return_exceptions=True)
+
+    return dict(zip(stories, run_real(main), strict=True))

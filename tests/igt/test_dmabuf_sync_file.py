@@ -6,8 +6,8 @@ with DMA_BUF_IOCTL_SYNC instead, which sleeps on the same fences (kernel.md 2.8)
 
 from functools import partial
 
-from igt.conftest import Machines
 from igt.machine import Machine, polls_in
+from igt.place import Place
 from igt.program import Program
 
 from syncline.kms_model.task import ERESTARTSYS
@@ -172,8 +172,8 @@ program.add("import-multiple-read-only", partial(import_multiple, written=False)
 program.add("import-multiple-read-write", partial(import_multiple, written=True))
 
 
-def test_dmabuf_sync_file(machine: Machines, subtest: str) -> None:
-    machine.run(program.stories[subtest])
+def test_dmabuf_sync_file(machine: Place, subtest: str) -> None:
+    machine.run(program, subtest)
 
 
 def test_all_of_dmabuf_sync_file_is_here() -> None:

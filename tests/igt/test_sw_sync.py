@@ -7,8 +7,8 @@ from functools import partial
 from random import Random
 
 from igt import child
-from igt.conftest import Machines
 from igt.machine import SHORT_MS, Machine
+from igt.place import Place
 from igt.program import Program
 
 from syncline.kms_model.uapi import Fd, SwSyncCreateFence, SyncFileInfo, SyncFileMerge
@@ -247,7 +247,7 @@ async def a_thousand_fences_of_32_timelines_merge(machine: Machine) -> None:
     """One fence is left of each timeline, the latest."""
     random = Random(32)
     timelines = [machine.timeline() for _ in range(32)]
-    latest: dict[int, int] = {}
+    latest: dict[Fd, int] = {}
     merged = None
     for _ in range(1024):
         timeline, value = random.choice(timelines), random.randrange(1, 1 << 31)
@@ -267,8 +267,8 @@ async def a_thousand_fences_of_32_timelines_merge(machine: Machine) -> None:
     assert await machine.readable(merged)
 
 
-def test_sw_sync(machine: Machines, subtest: str) -> None:
-    machine.run(program.stories[subtest])
+def test_sw_sync(machine: Place, subtest: str) -> None:
+    machine.run(program, subtest)
 
 
 def test_all_of_sw_sync_is_here() -> None:

@@ -2,8 +2,8 @@
 
 from errno import EINVAL
 
-from igt.conftest import Machines
 from igt.machine import Machine
+from igt.place import Place
 from igt.program import Program
 
 from syncline.kms_model.uapi import (
@@ -63,8 +63,8 @@ async def an_import_gives_a_handle_of_its_own(machine: Machine) -> None:
     machine.call(SyncobjDestroy(second))
 
 
-def test_syncobj_basic(machine: Machines, subtest: str) -> None:
-    machine.run(program.stories[subtest])
+def test_syncobj_basic(machine: Place, subtest: str) -> None:
+    machine.run(program, subtest)
 
 
 def test_all_of_syncobj_basic_is_here() -> None:

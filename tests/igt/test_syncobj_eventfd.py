@@ -4,8 +4,8 @@ import os
 from errno import EINVAL, ENOENT
 from functools import partial
 
-from igt.conftest import Machines
 from igt.machine import Machine
+from igt.place import Place
 from igt.program import Program
 
 from syncline.kms_model.uapi import CreateFlag, SyncobjEventfd, WaitFlag
@@ -89,8 +89,8 @@ for kind, point in (("binary", 0), ("timeline", 1)):
     program.add(f"{kind}-wait-signaled", partial(signalled, point))
 
 
-def test_syncobj_eventfd(machine: Machines, subtest: str) -> None:
-    machine.run(program.stories[subtest])
+def test_syncobj_eventfd(machine: Place, subtest: str) -> None:
+    machine.run(program, subtest)
 
 
 def test_all_of_syncobj_eventfd_is_here() -> None:

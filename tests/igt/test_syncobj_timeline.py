@@ -4,10 +4,10 @@ import threading
 from errno import EINVAL, ENOENT, ETIME
 from random import Random
 
-from igt.conftest import Machines
 from igt.flavour import TIMELINE
 from igt.machine import Machine
 from igt.matrix import cases
+from igt.place import Place
 from igt.program import Program
 from igt.waits import shared
 
@@ -202,8 +202,8 @@ for name, story in shared(TIMELINE):
     program.add(name, story)
 
 
-def test_syncobj_timeline(machine: Machines, subtest: str) -> None:
-    machine.run(program.stories[subtest])
+def test_syncobj_timeline(machine: Place, subtest: str) -> None:
+    machine.run(program, subtest)
 
 
 def test_all_of_syncobj_timeline_is_here() -> None:

@@ -2,10 +2,10 @@
 
 from errno import EINVAL, ENOENT, ETIME
 
-from igt.conftest import Machines
 from igt.flavour import BINARY
 from igt.machine import Machine
 from igt.matrix import cases
+from igt.place import Place
 from igt.program import Program
 from igt.waits import shared
 
@@ -56,8 +56,8 @@ for name, story in shared(BINARY):
     program.add(name, story)
 
 
-def test_syncobj_wait(machine: Machines, subtest: str) -> None:
-    machine.run(program.stories[subtest])
+def test_syncobj_wait(machine: Place, subtest: str) -> None:
+    machine.run(program, subtest)
 
 
 def test_all_of_syncobj_wait_is_here() -> None:

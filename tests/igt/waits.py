@@ -149,6 +149,8 @@ class Lives:
                 machine.call(SyncobjReset((handle,)))
             case Stage.RESET:
                 machine.attach(handle, self._point)
+            case _:
+                pass  # submitted up front
 
 
 async def all_stages(flavour: Flavour, flags: WaitFlag, machine: Machine) -> None:
