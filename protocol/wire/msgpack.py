@@ -25,8 +25,6 @@ from syncline.protocol.schema import U64, Argument, Kind, Message
 from syncline.protocol.wire import Body, Decoder, Encoder, Malformed, Value
 from syncline.protocol.wire.wayland import MESSAGE_BYTES
 
-BATCH_BYTES: Final = 1 << 18
-"""The longest batch that is read."""
 ARGUMENTS_MAX: Final = 32
 """Elements of one array; no message has half as many."""
 TOKEN_BYTES: Final = 16
@@ -89,7 +87,7 @@ def unpacked(data: bytes) -> Iterator[tuple[int, object]]:
     unpacker = msgpack.Unpacker(
         use_list=False,
         ext_hook=_extension,
-        max_buffer_size=BATCH_BYTES,
+        max_buffer_size=max(len(data), 1),
         max_array_len=ARGUMENTS_MAX,
         max_map_len=0,
         max_ext_len=TOKEN_BYTES,

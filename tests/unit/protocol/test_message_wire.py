@@ -9,7 +9,7 @@ from syncline.protocol.display import Display, Globals, serve
 from syncline.protocol.errors import Misuse
 from syncline.protocol.schema import interface
 from syncline.protocol.wire import Malformed
-from syncline.protocol.wire.msgpack import BATCH_BYTES, MsgpackWire, tokens_in, with_tokens
+from syncline.protocol.wire.msgpack import MsgpackWire, tokens_in, with_tokens
 
 BLANK = Ext(1, bytes(16))
 
@@ -134,7 +134,7 @@ NOT_MESSAGES = [
     pack([3, [0]]),
     pack([3, 0, *range(100)]),
     pack([3, 0, "x" * 5000]),
-    pack([3, 0, "x" * BATCH_BYTES]),
+    pack([3, 0, "x" * 300_000]),
 ]
 
 

@@ -1,0 +1,72 @@
+"""A ZeroMQ socket on our loop, and the news of its connections."""
+
+import struct
+from collections.abc import Callable, Iterator
+from typing import Final
+
+import zmq
+
+from syncline.protocol.transport import Loop
+
+MESSAGES_PER_TURN: Final = 64
+"""Taken before the loop looks at anything else."""
+_EVENT: Final = struct.Struct("=HI")
+
+
+class Edge:
+    """Calls `receive` while it says that there was something.
+
+    ZeroMQ's descriptor tells of changes only, and sending may swallow one: hence `look`, after every send.
+    """
+
+    def __init__(self, loop: Loop, socket: "zmq.Socket[bytes]", receive: Callable[[], bool]) -> None:
+        self._loop = loop
+        self._fd = int(socket.get(zmq.FD))
+        self._receive = receive
+        self._is_due = False
+        self._is_closed = False
+        loop.add_reader(self._fd, self._drain)
+        self.look()
+
+    def look(self) -> None:
+        """See at the end of this turn whether something has come."""
+        if not self._is_due and not self._is_closed:
+            self._is_due = True
+            self._loop.call_soon(self._look)
+
+    def _look(self) -> None:
+        self._is_due = False
+        self._drain()
+
+    def _drain(self) -> None:
+        for _ in range(MESSAGES_PER_TURN):
+            if self._is_closed or not self._receive():
+                return
+        self.look()
+
+    def close(self) -> None:
+        """Before the socket is."""
+        self._is_closed = True
+        self._loop.remove_reader(self._fd)
+
+
+class Monitor:
+    """Connections of a socket as they come and go: (zmq.Event, descriptor)."""
+
+    def __init__(self, socket: "zmq.Socket[bytes]", events: int) -> None:
+        self._watched = socket
+        self.socket = socket.get_monitor_socket(events)
+
+    def news(self) -> Iterator[tuple[int, int]]:
+        """What has not been told yet."""
+        while True:
+            try:
+                event, _endpoint = self.socket.recv_multipart(zmq.DONTWAIT)
+            except zmq.Again:
+                return
+            kind, fd = _EVENT.unpack(event)
+            yield kind, fd
+
+    def close(self) -> None:
+        self._watched.disable_monitor()
+        self.socket.close(linger=0)
