@@ -60,6 +60,9 @@ class LocalMachine(Machine):
     def patient_ns(self, delay_ms: int) -> int:
         return self.in_ns(delay_ms)
 
+    def is_time(self, when_ns: int) -> bool:
+        return self.loop.now_ns() == when_ns
+
     def close(self, fd: int) -> None:
         super().close(fd)
         self._collect()

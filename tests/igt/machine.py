@@ -75,6 +75,10 @@ class Machine(ABC):
         """The timeout of a wait that is to succeed: `delay_ms` of virtual time from now, or PATIENCE_MS."""
 
     @abstractmethod
+    def is_time(self, when_ns: int) -> bool:
+        """A call that `when_ns` was to end has just ended: is it then, or, on real time, not before?"""
+
+    @abstractmethod
     def forked(self, life: Callable[[DeviceFile, int], None], fd: int) -> AbstractContextManager[None]:
         """Let another process that has the descriptor `fd` live `life` meanwhile, to its good end."""
 
@@ -91,9 +95,11 @@ class Machine(ABC):
     def in_ns(self, delay_ms: int) -> int:
         return self.loop.now_ns() + delay_ms * MS
 
-    def later(self, action: Callable[[], None]) -> None:
-        """Do `action` when SHORT_MS have passed."""
-        self.loop.call_at_ns(self.in_ns(SHORT_MS), action)
+    def later(self, action: Callable[[], None]) -> int:
+        """Do `action` when SHORT_MS have passed. When that is, in ns."""
+        when_ns = self.in_ns(SHORT_MS)
+        self.loop.call_at_ns(when_ns, action)
+        return when_ns
 
     def call(self, request: Request[R]) -> R:
         reply = self.file.call(request)

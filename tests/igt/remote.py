@@ -72,6 +72,9 @@ class RemoteMachine(Machine):
     def patient_ns(self, delay_ms: int) -> int:
         return self.in_ns(PATIENCE_MS)
 
+    def is_time(self, when_ns: int) -> bool:
+        return self.loop.now_ns() >= when_ns
+
     @contextmanager
     def forked(self, life: Callable[[DeviceFile, int], None], fd: int) -> Iterator[None]:
         words = (sys.executable, child.__file__, self._path, life.__name__, str(fd))
@@ -93,7 +96,8 @@ class RemoteMachine(Machine):
 async def _play(path: Path, loop: RealLoop, story: Story) -> None:
     machine = RemoteMachine(path, loop)
     try:
-        await story(machine)
+        async with asyncio.timeout(2 * PATIENCE_MS / 1000):
+            await story(machine)
     finally:
         machine.end()
 

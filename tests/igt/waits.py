@@ -42,10 +42,12 @@ async def delayed(flavour: Flavour, flags: WaitFlag, machine: Machine) -> None:
     """The fence signals, or comes at all, while somebody waits."""
     handle = machine.create()
     if flags & FOR_SUBMIT:
-        machine.later(partial(machine.trigger, handle, flavour.point))
+        action = partial(machine.trigger, handle, flavour.point)
     else:
-        machine.later(partial(machine.inc, machine.attach(handle, flavour.point)))
+        action = partial(machine.inc, machine.attach(handle, flavour.point))
+    when_ns = machine.later(action)
     await machine.file.wait(flavour.wait([handle], machine.patient_ns(2 * SHORT_MS), flags))
+    assert machine.is_time(when_ns)
 
 
 async def reset_unsignalled(flavour: Flavour, machine: Machine) -> None:
@@ -74,27 +76,24 @@ async def reset_during_wait(flavour: Flavour, machine: Machine) -> None:
         machine.call(SyncobjReset((handle,)))
         machine.trigger(handle, flavour.point)
 
-    machine.later(reset_and_trigger)
+    when_ns = machine.later(reset_and_trigger)
     await machine.file.wait(flavour.wait([handle], machine.patient_ns(2 * SHORT_MS), FOR_SUBMIT))
+    assert machine.is_time(when_ns)
 
 
 async def snapshot(flavour: Flavour, flags: WaitFlag, machine: Machine) -> None:
     """A waiter keeps the fence it found first, whatever the syncobj is given afterwards."""
-    first, second = machine.create(), machine.create()
-    timelines = (
-        []
-        if flags & FOR_SUBMIT
-        else [machine.attach(first, flavour.point), machine.attach(second, flavour.point)]
-    )
-    waiter = await machine.begin(flavour.wait([first, second], machine.patient_ns(SHORT_MS), flags))
+    first, second = handles = machine.create(), machine.create()
+    timelines = [] if flags & FOR_SUBMIT else [machine.attach(handle, flavour.point) for handle in handles]
+    waiter = await machine.begin(flavour.wait(handles, machine.patient_ns(SHORT_MS), flags))
     await machine.moment()
 
-    if not flags & ALL and flags & FOR_SUBMIT:
-        machine.attach(first, flavour.point)  # a fence, but one that stays pending
-    elif flags & FOR_SUBMIT:
-        machine.trigger(first, flavour.point)
-    elif flags & ALL:
+    if flags & ALL and timelines:
         machine.inc(timelines[0])
+    elif flags & ALL:
+        machine.trigger(first, flavour.point)
+    elif not timelines:
+        machine.attach(first, flavour.point)  # submitted, but nobody will signal it
     await machine.moment()
     machine.call(SyncobjReset((first,)))
     await machine.moment()
@@ -102,10 +101,10 @@ async def snapshot(flavour: Flavour, flags: WaitFlag, machine: Machine) -> None:
     await machine.moment()
     assert await waiter.is_asleep()
 
-    if flags & FOR_SUBMIT:
-        machine.trigger(second, flavour.point)
-    else:
+    if timelines:
         machine.inc(timelines[1])
+    else:
+        machine.trigger(second, flavour.point)
     reply = await waiter.reply()
     assert flags & ALL or reply.first_signaled == 1
 
@@ -182,4 +181,4 @@ async def interrupted(flavour: Flavour, flags: WaitFlag, machine: Machine) -> No
     while (end := await (await machine.start(again)).interrupt()) == ERESTARTSYS:
         await machine.moment()
     assert end == ETIME
-    assert machine.loop.now_ns() >= soon_ns
+    assert machine.is_time(soon_ns)
