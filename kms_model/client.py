@@ -58,8 +58,10 @@ def set_client_cap(file: File, request: SetClientCap) -> None:
 class Masters:
     """Who may set modes. One file at a time; the first card open is master by itself."""
 
-    def __init__(self) -> None:
+    def __init__(self, dropped: Callable[[File], None]) -> None:
+        """`dropped` is told who is master no longer."""
         self.master: File | None = None
+        self._dropped = dropped
 
     def ioctls(self) -> Mapping[type[Request[Any]], Callable[[File, Any], Any]]:
         return {SetMaster: self.set_master, DropMaster: self.drop_master}
@@ -97,6 +99,7 @@ class Masters:
     def _dismiss(self, file: File) -> None:
         self.master = None
         file.is_master = False
+        self._dropped(file)
 
 
 IOCTLS: Final[Mapping[type[Request[Any]], Callable[[File, Any], Any]]] = {

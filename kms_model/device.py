@@ -64,7 +64,7 @@ class Device:
         self.gpu = Gpu(self.kernel, profile, quirks)
         self.user_fences = UserFences(self.kernel, profile)
         self._subsystems: tuple[Subsystem, ...] = (
-            client.Masters(),
+            client.Masters(self.kms.master_dropped),
             self.kms,
             self.gpu,
             Vgem(self.kernel, profile),

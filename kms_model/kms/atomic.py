@@ -9,6 +9,7 @@ from syncline.kms_model.kms.commit import commit
 from syncline.kms_model.kms.display import Display
 from syncline.kms_model.kms.lock import AcquireContext, Deadlock
 from syncline.kms_model.kms.parse import Parser
+from syncline.kms_model.kms.pending import NotYet, give_way, park
 from syncline.kms_model.kms.signalling import Signalling
 from syncline.kms_model.kms.state import AtomicState
 from syncline.kms_model.task import ERESTARTSYS, Interrupted
@@ -20,6 +21,7 @@ _KNOWN_FLAGS: Final = (
     | AtomicFlag.TEST_ONLY
     | AtomicFlag.NONBLOCK
     | AtomicFlag.ALLOW_MODESET
+    | AtomicFlag.OVERRIDE
 )
 
 
@@ -38,6 +40,10 @@ def check_arguments(file: File, request: ModeAtomic) -> None:
         raise DeviceError(EINVAL, "the client did not set the ATOMIC capability")
     if flags & ~int(_KNOWN_FLAGS):
         raise DeviceError(EINVAL, "unknown flags")
+    if request.timeout_ns < 0:
+        raise DeviceError(EINVAL, "a timeout before the clock began")
+    if not file.profile.user_commits and (flags & AtomicFlag.OVERRIDE or request.timeout_ns):
+        raise DeviceError(EINVAL, "no user fences in commits")
     if request.reserved:
         raise DeviceError(EINVAL, "reserved is not zero")
     if flags & AtomicFlag.PAGE_FLIP_ASYNC and not file.profile.async_flips:
@@ -51,6 +57,7 @@ async def atomic(display: Display, file: File, request: ModeAtomic) -> AtomicRep
     check_arguments(file, request)
     context = display.acquire_context(interruptible=True)
     state = display.begin_state(context, allow_modeset=bool(request.flags & AtomicFlag.ALLOW_MODESET))
+    state.override = bool(request.flags & AtomicFlag.OVERRIDE)
     call = _Call(display, file, request, context, state)
     try:
         return await call.run()
@@ -82,14 +89,22 @@ class _Call:
             try:
                 await self._attempt()
             except Deadlock as deadlock:
-                self._signalling.cancel()
-                self._written += self._parser.written
-                self._state.clear()
-                self._parser = self._new_parser()
-                self._signalling = Signalling(self._display, self._state)
+                self._start_over()
                 await self._context.back_off(deadlock.contended)
+            except NotYet as user_space:
+                self._start_over()
+                self._context.release()
+                await user_space.sleep(self._display, self._file.label, self._request.timeout_ns or None)
+                check_permission(self._file, master=True)
             else:
                 return self._signalling.install(self._parser.written)
+
+    def _start_over(self) -> None:
+        self._signalling.cancel()
+        self._written += self._parser.written
+        self._state.clear()
+        self._parser = self._new_parser()
+        self._signalling = Signalling(self._display, self._state)
 
     async def _attempt(self) -> None:
         flags = self._request.flags
@@ -98,13 +113,29 @@ class _Call:
         for crtc_state in self._state.crtcs.values():
             crtc_state.async_flip = bool(flags & AtomicFlag.PAGE_FLIP_ASYNC)
         if flags & AtomicFlag.TEST_ONLY:
-            await check(self._display, self._state)
+            await self._check()
             self._display.states.remove(self._state)
             return
         want_event = bool(flags & AtomicFlag.PAGE_FLIP_EVENT)
         self._signalling.prepare(self._file, want_event=want_event, user_data=self._request.user_data)
+        await self._check()
+        await self._commit(nonblock=bool(flags & AtomicFlag.NONBLOCK))
+
+    async def _check(self) -> None:
         await check(self._display, self._state)
-        await commit(self._display, self._state, nonblock=bool(flags & AtomicFlag.NONBLOCK))
+        if self._request.timeout_ns and not self._state.user_points:
+            raise DeviceError(EINVAL, "a timeout, but no user fence to wait for")
+
+    async def _commit(self, *, nonblock: bool) -> None:
+        display, state = self._display, self._state
+        give_way(display, state, nonblock=nonblock)
+        points = state.user_points
+        if points and nonblock:
+            await park(display, self._file, state, timeout_ns=self._request.timeout_ns)
+            return
+        if not all(point.reached for point in points):
+            raise NotYet(points=points)
+        await commit(display, state, nonblock=nonblock)
 
     def give_up(self) -> None:
         self._signalling.cancel()
@@ -117,4 +148,4 @@ class _Call:
 
     def _new_parser(self) -> Parser:
         async_flip = bool(self._request.flags & AtomicFlag.PAGE_FLIP_ASYNC)
-        return Parser(self._display, self._state, async_flip=async_flip)
+        return Parser(self._display, self._file, self._state, async_flip=async_flip)

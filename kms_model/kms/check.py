@@ -15,6 +15,7 @@ from syncline.kms_model.kms.objects import (
     PlaneState,
 )
 from syncline.kms_model.kms.state import AtomicState
+from syncline.kms_model.kms.user_points import check_user_points
 from syncline.kms_model.uapi import DeviceError
 
 _INT_MAX: Final = (1 << 31) - 1
@@ -32,6 +33,7 @@ async def check(display: Display, state: AtomicState) -> None:
     await check_planes(display, state)
     if not state.allow_modeset and any(crtc_state.needs_modeset for crtc_state in state.crtcs.values()):
         raise DeviceError(EINVAL, "a full modeset without ALLOW_MODESET")
+    check_user_points(state)
 
 
 def _check_plane(plane: Plane, old: PlaneState, new: PlaneState) -> None:

@@ -14,6 +14,7 @@ from syncline.kms_model.kms.event import FlipEvent
 from syncline.kms_model.kms.objects import Crtc, CrtcCommit, PlaneState
 from syncline.kms_model.kms.state import AtomicState
 from syncline.kms_model.kms.tail import Tail
+from syncline.kms_model.kms.user_points import check_out_points
 from syncline.kms_model.kms.waiting import wait_for_fences
 from syncline.kms_model.resv import Usage
 from syncline.kms_model.trace import CommitTrace
@@ -27,28 +28,43 @@ async def commit(display: Display, state: AtomicState, *, nonblock: bool) -> Non
 
     NONBLOCK returns with the tail still to come in a worker; otherwise the tail has been run.
     """
-    await _set_up(display, state, nonblock=nonblock)
+    await set_up(display, state, nonblock=nonblock)
     for plane_state in state.planes.values():
-        _prepare(display, plane_state)
-    _show(display, state)
-    # A commit with user fences would be parked here, before any lock is needed again and before its
-    # fences are published: PENDING_USER comes between the preparation and the swap (kernel.md 6.6).
-    if not nonblock:
-        await wait_for_fences(display, state, before_swap=True)
-    await _swap(display, state)
-    _report(display, state, nonblock=nonblock)
-    tail = Tail(display, state)
+        prepare(display, plane_state)
+    tail = await carry_out(display, state, nonblock=nonblock)
     if nonblock:
         display.kernel.spawn(tail.run())
     else:
         await tail.run()
 
 
-async def _set_up(display: Display, state: AtomicState, *, nonblock: bool) -> None:
+async def carry_out(display: Display, state: AtomicState, *, nonblock: bool) -> Tail:
+    """Steps 6 and 7: the waits before the point of no return, and the swap. What is left is the tail."""
+    _show(display, state)
+    if not nonblock:
+        await wait_for_fences(display, state, before_swap=True)
+    await _wait_for_hardware(display, state)
+    check_out_points(state)  # another commit may have been accepted while this one slept
+    _swap(display, state)
+    _report(display, state, nonblock=nonblock)
+    return Tail(display, state)
+
+
+async def refuse_if_busy(display: Display, state: AtomicState, *, nonblock: bool) -> None:
+    """The EBUSY rule (kernel.md 3.5) and the throttle."""
+    for crtc in state.crtcs:
+        await _stall(display, crtc, nonblock=nonblock)
+    for old_connector in state.old_connectors.values():
+        _refuse_if_ahead(old_connector.commit, nonblock=nonblock)
+    for old_plane in state.old_planes.values():
+        _refuse_if_ahead(old_plane.commit, nonblock=nonblock)
+
+
+async def set_up(display: Display, state: AtomicState, *, nonblock: bool) -> None:
     """drm_atomic_helper_setup_commit: the EBUSY rule, the throttle, and the completions of this commit."""
+    await refuse_if_busy(display, state, nonblock=nonblock)
     for crtc, new in state.crtcs.items():
         new.commit = CrtcCommit()
-        await _stall(display, crtc, nonblock=nonblock)
         if not new.active and not state.old_crtcs[crtc].active:
             new.commit.flip_done.complete()
             continue
@@ -58,11 +74,9 @@ async def _set_up(display: Display, state: AtomicState, *, nonblock: bool) -> No
         state.crtc_commits[crtc] = new.commit
     for connector, new_connector in state.connectors.items():
         old_connector = state.old_connectors[connector]
-        _refuse_if_ahead(old_connector.commit, nonblock=nonblock)
         new_connector.commit = _commit_of(state, new_connector.crtc or old_connector.crtc)
     for plane, new_plane in state.planes.items():
         old_plane = state.old_planes[plane]
-        _refuse_if_ahead(old_plane.commit, nonblock=nonblock)
         new_plane.commit = _commit_of(state, new_plane.crtc or old_plane.crtc)
 
 
@@ -93,19 +107,27 @@ def _commit_of(state: AtomicState, crtc: Crtc | None) -> CrtcCommit:
     return state.fake_commit
 
 
-def _prepare(display: Display, plane: PlaneState) -> None:
+def prepare(display: Display, plane: PlaneState) -> None:
     """prepare_fb: an explicit fence replaces the implicit ones, except for moves of the memory itself."""
+    _collect(display, plane, Usage.KERNEL if plane.is_explicit else Usage.WRITE)
+
+
+def collect_moves(display: Display, plane: PlaneState) -> None:
+    """The KERNEL fences alone: what a promoted commit adds to what it was parked with (UR6)."""
+    _collect(display, plane, Usage.KERNEL)
+
+
+def _collect(display: Display, plane: PlaneState, usage: Usage) -> None:
     if plane.fb is None or not display.profile.implicit_fences:
         return
-    usage = Usage.WRITE if plane.fence is None else Usage.KERNEL
     implicit = plane.fb.gem.resv.singleton(display.kernel, usage)
     if implicit is None:
         return
     plane.fence = implicit if plane.fence is None else ChainNode(display.kernel, plane.fence, implicit, 1)
 
 
-async def _swap(display: Display, state: AtomicState) -> None:
-    """drm_atomic_helper_swap_state. Interruptible until the hardware has taken what was committed before."""
+async def _wait_for_hardware(display: Display, state: AtomicState) -> None:
+    """Interruptible until the hardware has taken what was committed before."""
     before = [
         old.commit
         for table in (state.old_crtcs, state.old_connectors, state.old_planes)
@@ -114,10 +136,17 @@ async def _swap(display: Display, state: AtomicState) -> None:
     for previous in before:
         if previous is not None:
             await display.kernel.wait(previous.hw_done)
+
+
+def _swap(display: Display, state: AtomicState) -> None:
+    """drm_atomic_helper_swap_state: the point of no return."""
+    state.drop_parked(display.parked)
     for connector, new_connector in state.connectors.items():
         connector.state = new_connector
     for crtc, new_crtc in state.crtcs.items():
         crtc.state = new_crtc
+        if new_crtc.event is not None:
+            new_crtc.event.owe()
         if crtc in state.crtc_commits:
             crtc.commits.insert(0, state.crtc_commits[crtc])
     for plane, new_plane in state.planes.items():

@@ -8,7 +8,7 @@ from syncline.kms_model.kernel import Kernel
 from syncline.kms_model.kms.lock import AcquireContext, ModesetLock, Tickets
 from syncline.kms_model.kms.objects import Blob, Connector, Crtc, Framebuffer, ModeObject, Plane
 from syncline.kms_model.kms.property import Catalogue
-from syncline.kms_model.kms.state import AtomicState
+from syncline.kms_model.kms.state import AtomicState, Parked
 from syncline.kms_model.kms.view import CrtcView
 from syncline.kms_model.profiles import CrtcLayout, Profile
 from syncline.kms_model.quirks import Quirks
@@ -38,7 +38,7 @@ class Display:
         self.kernel = kernel
         self.profile = profile
         self.quirks = quirks
-        self.catalogue = Catalogue(first_id=1)
+        self.catalogue = Catalogue(first_id=1, user_fences=profile.user_commits)
         self.connection_lock = ModesetLock()
         self.crtcs: list[Crtc] = []
         self.planes: list[Plane] = []
@@ -46,6 +46,8 @@ class Display:
         self.primaries: dict[Crtc, Plane] = {}
         self.states: list[AtomicState] = []
         """Commits on their way, from parsing to cleanup: they keep framebuffers alive."""
+        self.parked: dict[Crtc, Parked] = {}
+        """Commits in PENDING_USER: at most one per CRTC, and it is in `states`, too."""
         self._tickets = Tickets(kernel)
         self._objects: dict[int, ModeObject] = {}
         self._next_id = self.catalogue.next_id
@@ -133,6 +135,9 @@ class Display:
             assert len(crtc.commits) <= 3, "the throttle lets no more commits through"
         for plane in self.planes:
             assert (plane.state.crtc is None) == (plane.state.fb is None), "both or neither"
+        for parked in self.parked.values():
+            assert parked.state in self.states, "a parked commit keeps its buffers"
+            assert parked.state.context.holds_nothing, "a parked commit holds no lock (K15)"
 
     # -- building ------------------------------------------------------------------------------
 

@@ -1,24 +1,26 @@
-"""What a CRTC owes at its next flip or vblank: a completion, a fence, an event, in this order."""
+"""What a CRTC owes at its next flip or vblank: a completion, a fence or a user point, an event, in this order."""
 
 from syncline.kms_model.fence import Fence
 from syncline.kms_model.file import File
+from syncline.kms_model.kms.point import OutPoint
 from syncline.kms_model.task import Completion
-from syncline.kms_model.uapi import FlipComplete
+from syncline.kms_model.uapi import FlipComplete, FlipDropped
 
 
 class FlipEvent:
-    """drm_pending_vblank_event of a commit. All three debts are optional, `send` pays them once.
+    """drm_pending_vblank_event of a commit. All debts are optional, `send` pays them once.
 
-    flip_done first, then the out-fence with the time of the vblank, then the event with the same time:
-    user space may watch the order (kernel.md 3.3, step I).
+    flip_done first, then the out-fence (or the user point) with the time of the vblank, then the event with
+    the same time: user space may watch the order (kernel.md 3.3, step I).
     """
 
-    __slots__ = ("_file", "fence", "flip_done", "user_data")
+    __slots__ = ("_file", "fence", "flip_done", "point", "user_data")
 
     def __init__(self, user_data: int = 0) -> None:
         self.user_data = user_data
         self.flip_done: Completion | None = None
         self.fence: Fence | None = None
+        self.point: OutPoint | None = None
         self._file: File | None = None
 
     def reserve(self, file: File) -> None:
@@ -32,13 +34,30 @@ class FlipEvent:
         if file is not None:
             file.cancel_event()
 
+    def owe(self) -> None:
+        """The commit is accepted: its point will be paid, whatever happens."""
+        if self.point is not None:
+            self.point.owe()
+
     def send(self, *, crtc_id: int, sequence: int, time_ns: int) -> None:
         if self.flip_done is not None:
             self.flip_done.complete()
         if self.fence is not None:
             self.fence.signal(time_ns)
+        if self.point is not None:
+            self.point.pay(crtc_id=crtc_id, time_ns=time_ns)
         if self._file is not None:
             self._file.send_event(
                 FlipComplete(user_data=self.user_data, crtc_id=crtc_id, sequence=sequence, time_ns=time_ns)
+            )
+            self._file = None
+
+    def drop(self, *, crtc_id: int, status: int, time_ns: int) -> None:
+        """Instead of `send`, for a commit that was accepted and will not be shown: the point gets `status`."""
+        if self.point is not None:
+            self.point.pay(crtc_id=crtc_id, time_ns=time_ns, status=status)
+        if self._file is not None:
+            self._file.send_event(
+                FlipDropped(user_data=self.user_data, crtc_id=crtc_id, status=status, time_ns=time_ns)
             )
             self._file = None

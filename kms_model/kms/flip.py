@@ -11,6 +11,7 @@ from syncline.kms_model.kms.display import Display
 from syncline.kms_model.kms.event import FlipEvent
 from syncline.kms_model.kms.lock import AcquireContext, Deadlock
 from syncline.kms_model.kms.objects import Crtc, Framebuffer
+from syncline.kms_model.kms.pending import give_way
 from syncline.kms_model.kms.state import AtomicState
 from syncline.kms_model.task import Interrupted
 from syncline.kms_model.uapi import AtomicFlag, DeviceError, ModePageFlip
@@ -81,6 +82,7 @@ async def _lock_and_flip(
     if not crtc_state.active:
         raise DeviceError(EINVAL, f"CRTC {crtc.id} is off")
     await check(display, state)
+    give_way(display, state, nonblock=True)
     await commit(display, state, nonblock=True)
 
 

@@ -10,6 +10,7 @@ from syncline.kms_model.kms.commit import commit
 from syncline.kms_model.kms.display import FORMATS, MAX_SIZE, Display
 from syncline.kms_model.kms.lock import AcquireContext, Deadlock
 from syncline.kms_model.kms.objects import Blob, Framebuffer
+from syncline.kms_model.kms.pending import cancel_of, cancel_showing
 from syncline.kms_model.kms.state import AtomicState
 from syncline.kms_model.task import Completion
 from syncline.kms_model.uapi import MODIFIER_LINEAR, Cap, DeviceError, ModeAddFb2
@@ -68,10 +69,17 @@ class Framebuffers:
         if fb is None or fb not in self._fbs[file]:
             raise DeviceError(ENOENT, f"no framebuffer {fb_id} of this file")
         self._fbs[file].remove(fb)
+        cancel_showing(self._display, fb)
         if self._display.is_used(fb):
             await self.take_off_screens([fb])
         else:
             self._display.unregister(fb)
+
+    def cancel_parked(self, file: File) -> None:
+        """UR14: what waits for user fences is not waited for."""
+        cancel_of(self._display, file)
+        for fb in self._fbs[file]:
+            cancel_showing(self._display, fb)
 
     def used_by(self, file: File) -> list[Framebuffer]:
         return [fb for fb in self._fbs[file] if self._display.is_used(fb)]

@@ -11,6 +11,7 @@ from syncline.kms_model.kms.atomic import atomic, check_permission
 from syncline.kms_model.kms.display import Display
 from syncline.kms_model.kms.flip import page_flip
 from syncline.kms_model.kms.framebuffers import Framebuffers
+from syncline.kms_model.kms.pending import cancel_of
 from syncline.kms_model.kms.view import CrtcView
 from syncline.kms_model.profiles import Profile
 from syncline.kms_model.quirks import Quirks
@@ -62,9 +63,14 @@ class Kms:
 
     def file_closed(self, file: File) -> Coroutine[Any, Any, None] | None:
         """drm_fb_release: framebuffers still in use come off the screen, and close(2) waits for that."""
+        self._framebuffers.cancel_parked(file)
         used = self._framebuffers.used_by(file)
         self._framebuffers.drop_unused(file)
         return self._framebuffers.take_off_screens(used) if used else None
+
+    def master_dropped(self, file: File) -> None:
+        """UR14."""
+        cancel_of(self.display, file)
 
     def view(self) -> tuple[CrtcView, ...]:
         """What every CRTC shows now, and what is on its way there. For onlookers."""

@@ -86,6 +86,10 @@ class AcquireContext:
             self._rouse()
 
     @property
+    def holds_nothing(self) -> bool:
+        return not self._held
+
+    @property
     def stamp(self) -> int:
         return self._stamp
 

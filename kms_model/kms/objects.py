@@ -13,6 +13,7 @@ from syncline.kms_model.kernel import Kernel
 from syncline.kms_model.kms.event import FlipEvent
 from syncline.kms_model.kms.lock import ModesetLock
 from syncline.kms_model.kms.mode import Output
+from syncline.kms_model.kms.point import UserPoint
 from syncline.kms_model.kms.property import Property
 from syncline.kms_model.kms.vblank import Vblank
 from syncline.kms_model.kms.view import Layer, Scanout
@@ -128,6 +129,7 @@ class PlaneState:
     fb: Framebuffer | None = None
     numbers: dict[str, int] = field(default_factory=lambda: dict.fromkeys(NUMBERS, 0))
     fence: Fence | None = None
+    user_points: tuple[UserPoint, ...] = ()
     damage: tuple[Clip, ...] | None = None
     damage_blob: Blob | None = None
     commit: CrtcCommit | None = None
@@ -142,8 +144,13 @@ class PlaneState:
         numbers = self.numbers
         return numbers["CRTC_X"], numbers["CRTC_Y"], numbers["CRTC_W"], numbers["CRTC_H"]
 
+    @property
+    def is_explicit(self) -> bool:
+        """Its fences were named, so those of the buffer do not count."""
+        return self.fence is not None or bool(self.user_points)
+
     def successor(self) -> "PlaneState":
-        """IN_FENCE_FD and FB_DAMAGE_CLIPS are one-shot."""
+        """Fences, user fences and FB_DAMAGE_CLIPS are one-shot."""
         return PlaneState(self.crtc, self.fb, dict(self.numbers))
 
 

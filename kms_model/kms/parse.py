@@ -10,12 +10,14 @@ from typing import Final
 
 import msgspec
 
+from syncline.kms_model.file import File
 from syncline.kms_model.kms.display import Display
 from syncline.kms_model.kms.mode import is_valid
 from syncline.kms_model.kms.objects import Blob, Connector, Crtc, Framebuffer, Plane, WritebackJob
 from syncline.kms_model.kms.property import U64, Kind, Property, signed
 from syncline.kms_model.kms.readback import read_connector, read_crtc, read_plane
 from syncline.kms_model.kms.state import AtomicState
+from syncline.kms_model.kms.user_points import in_points, out_point
 from syncline.kms_model.sync_file import fence_of
 from syncline.kms_model.uapi import BAD_POINTER, DeviceError, ModeInfo, ObjectType, PlaneType
 
@@ -26,8 +28,9 @@ _KINDS: Final = {ObjectType.CRTC: Crtc, ObjectType.FB: Framebuffer}
 class Parser:
     """Parses one request. `written` are the user pointers that -1 went through so far."""
 
-    def __init__(self, display: Display, state: AtomicState, *, async_flip: bool) -> None:
+    def __init__(self, display: Display, file: File, state: AtomicState, *, async_flip: bool) -> None:
         self._display = display
+        self._file = file
         self._state = state
         self._async_flip = async_flip
         self._names = display.catalogue
@@ -80,6 +83,8 @@ class Parser:
             await self._state.set_plane_crtc(plane, self._crtc(value))
         elif prop is names.in_fence_fd:
             self._set_in_fence(plane, signed(value))
+        elif prop is names.in_user_fence:
+            state.user_points = in_points(self._file, self._display.find(value, Blob))
         elif prop is names.fb_damage_clips:
             state.damage_blob = self._display.find(value, Blob)
             state.damage = _clips(state.damage_blob)
@@ -89,7 +94,7 @@ class Parser:
     def _check_async(self, plane: Plane, prop: Property) -> None:
         """An async flip may change only these, and our driver flips primary planes only (kernel.md 3.7)."""
         names = self._names
-        if prop not in (names.fb_id, names.in_fence_fd, names.fb_damage_clips):
+        if prop not in (names.fb_id, names.in_fence_fd, names.in_user_fence, names.fb_damage_clips):
             raise DeviceError(EINVAL, f"an async flip cannot change {prop.name}")
         if plane.kind is not PlaneType.PRIMARY:
             raise DeviceError(EINVAL, "only primary planes flip asynchronously")
@@ -122,8 +127,17 @@ class Parser:
         elif prop is names.out_fence_ptr:
             if self._write_pointer(value):
                 self._state.out_pointers[crtc] = value
+        elif prop is names.out_user_fence:
+            self._set_out_point(crtc, self._display.find(value, Blob))
         else:
             raise AssertionError(f"{prop.name} is no CRTC property")
+
+    def _set_out_point(self, crtc: Crtc, blob: Blob | None) -> None:
+        point = out_point(self._file, blob)
+        if point is None:
+            self._state.out_points.pop(crtc, None)
+        else:
+            self._state.out_points[crtc] = point
 
     # -- connectors ----------------------------------------------------------------------------
 

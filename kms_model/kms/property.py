@@ -49,7 +49,7 @@ def signed(value: int) -> int:
 class Catalogue:
     """The standard properties of a mode setting device. Ids come first, as drm_mode_config_init makes them."""
 
-    def __init__(self, first_id: int) -> None:
+    def __init__(self, first_id: int, *, user_fences: bool = False) -> None:
         self._next_id = first_id
 
         self.type = self._add("type", Kind.ENUM, high=2, immutable=True)
@@ -75,12 +75,18 @@ class Catalogue:
         self.writeback_fb_id = self._add("WRITEBACK_FB_ID", Kind.OBJECT, target=ObjectType.FB)
         self.writeback_out_fence_ptr = self._add("WRITEBACK_OUT_FENCE_PTR", Kind.RANGE, high=U64)
 
-        self.of_plane = (
+        self.in_user_fence = self._add("IN_USER_FENCE", Kind.BLOB)
+        self.out_user_fence = self._add("OUT_USER_FENCE", Kind.BLOB)
+
+        self.of_plane: tuple[Property, ...] = (
             self.type, self.fb_id, self.in_fence_fd, self.crtc_id, self.crtc_x, self.crtc_y, self.crtc_w,
             self.crtc_h, self.src_x, self.src_y, self.src_w, self.src_h, self.fb_damage_clips,
             self.in_formats, self.zpos,
         )  # fmt: skip
-        self.of_crtc = (self.active, self.mode_id, self.out_fence_ptr, self.vrr_enabled)
+        self.of_crtc: tuple[Property, ...] = (self.active, self.mode_id, self.out_fence_ptr, self.vrr_enabled)
+        if user_fences:
+            self.of_plane += (self.in_user_fence,)
+            self.of_crtc += (self.out_user_fence,)
         self.of_connector = (self.crtc_id, self.vrr_capable)
         self.of_writeback = (self.crtc_id, self.writeback_fb_id, self.writeback_out_fence_ptr)
 

@@ -25,13 +25,14 @@ def read_plane(names: Catalogue, plane: Plane, state: PlaneState, prop: Property
         names.fb_id: state.fb,
         names.crtc_id: state.crtc,
         names.fb_damage_clips: state.damage_blob,
+        names.in_user_fence: None,
         names.in_formats: plane.in_formats,
     }
     return _id_of(targets[prop])
 
 
 def read_crtc(names: Catalogue, crtc: Crtc, state: CrtcState, prop: Property) -> int:
-    """OUT_FENCE_PTR reads 0."""
+    """OUT_FENCE_PTR and OUT_USER_FENCE read 0."""
     del crtc
     if prop is names.active:
         return state.active
@@ -39,7 +40,7 @@ def read_crtc(names: Catalogue, crtc: Crtc, state: CrtcState, prop: Property) ->
         return _id_of(state.mode_blob)
     if prop is names.vrr_enabled:
         return state.vrr_enabled
-    assert prop is names.out_fence_ptr, f"{prop.name} is no CRTC property"
+    assert prop in (names.out_fence_ptr, names.out_user_fence), f"{prop.name} is no CRTC property"
     return 0
 
 

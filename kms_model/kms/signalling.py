@@ -34,9 +34,10 @@ class Signalling:
         """Not for TEST_ONLY. ENOMEM without event space; EINVAL for an event that no CRTC could send."""
         state = self._state
         for crtc, crtc_state in state.crtcs.items():
-            pointer = state.out_pointers.get(crtc)
-            if want_event or pointer is not None:
+            pointer, point = state.out_pointers.get(crtc), state.out_points.get(crtc)
+            if want_event or pointer is not None or point is not None:
                 crtc_state.event = FlipEvent(user_data)
+                crtc_state.event.point = point
                 self._events.append(crtc_state.event)
             if want_event and crtc_state.event is not None:
                 crtc_state.event.reserve(file)

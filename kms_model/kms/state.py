@@ -1,5 +1,10 @@
 """drm_atomic_state: the objects of one commit, each with the state it had and the state it shall have."""
 
+from collections.abc import Mapping
+from errno import ECANCELED
+from typing import Protocol
+
+from syncline.kms_model.file import File
 from syncline.kms_model.kms.lock import AcquireContext, ModesetLock
 from syncline.kms_model.kms.objects import (
     Connector,
@@ -7,9 +12,24 @@ from syncline.kms_model.kms.objects import (
     Crtc,
     CrtcCommit,
     CrtcState,
+    Framebuffer,
     Plane,
     PlaneState,
 )
+from syncline.kms_model.kms.point import OutPoint, UserPoint
+from syncline.kms_model.task import Completion
+
+
+class Parked(Protocol):
+    """A commit that waits for user fences, as others see it."""
+
+    file: File
+    state: "AtomicState"
+    over: Completion
+
+    def drop(self, errno: int) -> None:
+        """It will not be shown."""
+        ...
 
 
 class AtomicState:
@@ -35,12 +55,14 @@ class AtomicState:
         """Tracks objects on no CRTC (crtc_or_fake_commit)."""
         self.out_pointers: dict[Crtc, int] = {}
         self.writeback_pointers: dict[Connector, int] = {}
+        self.out_points: dict[Crtc, OutPoint] = {}
+        self.override = False
 
     def clear(self) -> None:
         """Forget everything, for a replay after back-off (drm_atomic_state_clear)."""
         for table in (
             self.crtcs, self.planes, self.connectors, self.old_crtcs, self.old_planes, self.old_connectors,
-            self.crtc_commits, self.out_pointers, self.writeback_pointers,
+            self.crtc_commits, self.out_pointers, self.writeback_pointers, self.out_points,
         ):  # fmt: skip
             table.clear()
         self.fake_commit = None
@@ -110,3 +132,49 @@ class AtomicState:
         members = self.old_crtcs[crtc].connectors | self.crtcs[crtc].connectors
         for connector in sorted(members, key=lambda c: c.index):
             await self.connector(connector)
+
+    # -- user fences ---------------------------------------------------------------------------
+
+    @property
+    def user_points(self) -> tuple[UserPoint, ...]:
+        """What it waits for in user space, plane by plane."""
+        return tuple(point for plane in self.planes.values() for point in plane.user_points)
+
+    @property
+    def fb_ids(self) -> tuple[int, ...]:
+        return tuple(plane.fb.id for plane in self.planes.values() if plane.fb is not None)
+
+    def shows(self, fb: Framebuffer) -> bool:
+        """Will `fb` be on a screen, or written to, once this is carried out?"""
+        jobs = (connector.writeback for connector in self.connectors.values())
+        return any(plane.fb is fb for plane in self.planes.values()) or any(
+            job is not None and job.fb is fb for job in jobs
+        )
+
+    def replaces_parked(self, crtc: Crtc) -> bool:
+        """Is a parked commit of `crtc` over with this one (UR8 OVERRIDE, UR14 disable)?"""
+        return self.override or (self.old_crtcs[crtc].active and not self.crtcs[crtc].active)
+
+    def drop_parked(self, parked: Mapping[Crtc, Parked]) -> None:
+        """From now on nothing can go wrong: the parked commits that this one replaces are over."""
+        for crtc in self.crtcs:
+            if crtc in parked and self.replaces_parked(crtc):
+                parked[crtc].drop(ECANCELED)
+
+    async def adopt(self, parked: "AtomicState") -> None:
+        """Repeat the changes of a parked commit, none of which is a modeset, on what is committed now."""
+        for crtc, wanted_crtc in parked.crtcs.items():
+            crtc_state = await self.crtc(crtc)
+            crtc_state.vrr_enabled = wanted_crtc.vrr_enabled
+            crtc_state.async_flip = wanted_crtc.async_flip
+            crtc_state.event = wanted_crtc.event
+        for plane, wanted in parked.planes.items():
+            plane_state = await self.plane(plane)
+            plane_state.fb = wanted.fb
+            plane_state.numbers = dict(wanted.numbers)
+            plane_state.fence = wanted.fence
+            plane_state.user_points = wanted.user_points
+            plane_state.damage, plane_state.damage_blob = wanted.damage, wanted.damage_blob
+            await self.set_plane_crtc(plane, wanted.crtc)
+        for connector, wanted_connector in parked.connectors.items():
+            (await self.connector(connector)).writeback = wanted_connector.writeback

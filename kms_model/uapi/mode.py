@@ -36,7 +36,7 @@ class AtomicFlag(IntFlag):
     TEST_ONLY = 0x100
     NONBLOCK = 0x200
     ALLOW_MODESET = 0x400
-    OVERRIDE = 0x1000
+    OVERRIDE = 1 << 31
     """Replace the commit that still waits for user fences on this CRTC (UR8). Ours, not upstream's."""
 
 
