@@ -1,6 +1,7 @@
 """Telling clients what became of their frames: frame callbacks, presentation feedback, frame reports."""
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 from syncline.compositor.core.effects import Discarded, Effect, FrameDone, Presented
 from syncline.compositor.core.frame import Frame
@@ -29,8 +30,8 @@ class Feedback:
         self._hidden_frame_ns = hidden_frame_ns
         self._overdue_ns: dict[Surface, int] = {}
         """Surfaces with frame callbacks, and when these are answered if no frame takes them; soonest first."""
-        self._latches: dict[Output, tuple[int, int]] = {}
-        """Each output's last presented frame: when its latch was planned, and the vblank it aimed at, ns."""
+        self._before: dict[Output, tuple[Frame, int]] = {}
+        """Each output's last presented frame, and its vblank."""
 
     # -- applied ----------------------------------------------------------------------------------
 
@@ -76,8 +77,8 @@ class Feedback:
 
     def presented(self, output: Output, frame: Frame, flip: FlipComplete) -> None:
         """`flip.time_ns` is when the frame's first light left the output."""
-        chances = Chances(output.grid, frame, self._latches.get(output))
-        self._latches[output] = (frame.planned_ns, frame.target_ns)
+        chances = Chances(output.grid, frame, self._before.get(output))
+        self._before[output] = frame, flip.time_ns
         for update in frame.updates:
             is_direct = update.loan is not None and frame.shows_directly(update.loan)
             if update.state.feedbacks:
@@ -93,8 +94,7 @@ class Feedback:
                 continue
             self._journal.framed(
                 _report(
-                    update, output=output.name, presented=(flip, chances, frame.waits_for_client),
-                    is_direct=is_direct,
+                    update, output=output.name, presented=(flip, frame, chances), is_direct=is_direct
                 )
             )  # fmt: skip
         self.answer(frame.callbacks, flip.time_ns)
@@ -131,7 +131,7 @@ class Feedback:
 class Chances:
     """Which vblank something that is there at an instant could have made."""
 
-    def __init__(self, grid: VblankGrid, frame: Frame, before: tuple[int, int] | None) -> None:
+    def __init__(self, grid: VblankGrid, frame: Frame, before: tuple[Frame, int] | None) -> None:
         self._grid = grid
         self._margin_ns = frame.target_ns - frame.planned_ns
         self._before = before
@@ -139,39 +139,63 @@ class Chances:
     def vblank_ns(self, there_ns: int) -> int:
         """The margin may have shrunk since: what came after a latch has missed that vblank all the same."""
         target_ns = self._grid.target_for(now_ns=there_ns, margin_ns=self._margin_ns)
-        if self._before is not None and there_ns > self._before[0]:
+        if self._before is not None and there_ns > self._before[0].planned_ns:
             # Targets are a nanosecond off the grid at times.
-            midway_ns = self._before[1] + self._grid.refresh_ns // 2
+            midway_ns = self._before[0].target_ns + self._grid.refresh_ns // 2
             return max(target_ns, self._grid.next_after(midway_ns))
         return target_ns
 
+    def free_vblank_ns(self) -> int:
+        """The first that was to be had after a frame which waited for some client's fence."""
+        if self._before is None or not self._before[0].waits_for:
+            return 0
+        return self._grid.target_for(now_ns=self._before[1], margin_ns=self._margin_ns)
+
     def refreshes(self, *, since_ns: int, until_ns: int) -> int:
         return max(0, round((until_ns - since_ns) / self._grid.refresh_ns))
+
+
+@dataclass(frozen=True, slots=True)
+class Blame:
+    """Refreshes that an update came late, by whose fault."""
+
+    client: int = 0
+    others: int = 0
+    us: int = 0
+
+
+def _blame(update: ContentUpdate, flip: FlipComplete, frame: Frame, chances: Chances) -> Blame:
+    assert update.ready_ns is not None
+    asked_ns, ready_ns = chances.vblank_ns(update.committed_ns), chances.vblank_ns(update.ready_ns)
+    possible_ns = chances.vblank_ns(max(update.ready_ns, update.surface.shown_since_ns))
+    free_ns = max(possible_ns, chances.free_vblank_ns())
+    by_client = chances.refreshes(since_ns=asked_ns, until_ns=ready_ns)
+    by_others = chances.refreshes(since_ns=possible_ns, until_ns=free_ns)
+    late = chances.refreshes(since_ns=free_ns, until_ns=flip.time_ns)
+    if not frame.waits_for:
+        return Blame(by_client, by_others, late)
+    if update.loan in frame.waits_for:
+        return Blame(by_client + late, by_others)
+    return Blame(by_client, by_others + late)
 
 
 def _report(
     update: ContentUpdate,
     *,
     output: str,
-    presented: tuple[FlipComplete, Chances, bool] | None,
+    presented: tuple[FlipComplete, Frame, Chances] | None,
     is_direct: bool,
 ) -> FrameReport:
-    by_client = by_us = sequence = 0
-    presented_ns: int | None = None
+    blame, sequence, presented_ns = Blame(), 0, None
     if presented is not None:
-        flip, chances, waited = presented
+        flip, frame, chances = presented
         presented_ns, sequence = flip.time_ns, flip.sequence
-        assert update.ready_ns is not None
-        asked_ns, ready_ns = chances.vblank_ns(update.committed_ns), chances.vblank_ns(update.ready_ns)
-        possible_ns = chances.vblank_ns(max(update.ready_ns, update.surface.shown_since_ns))
-        by_client = chances.refreshes(since_ns=asked_ns, until_ns=ready_ns)
-        late = chances.refreshes(since_ns=possible_ns, until_ns=flip.time_ns)
-        by_client, by_us = (by_client + late, 0) if waited else (by_client, late)
+        blame = _blame(update, flip, frame, chances)
     return FrameReport(
         t_ns=presented_ns or update.ready_ns or update.committed_ns,
         client=update.surface.client.name, surface=update.surface.number, update=update.number,
         sync=update.sync, output=output, committed_ns=update.committed_ns, ready_ns=update.ready_ns,
         latched_ns=update.latched_ns, target_ns=update.target_ns, presented_ns=presented_ns,
         sequence=sequence, zero_copy=is_direct, waited_for=update.waited_for,
-        missed_by_client=by_client, missed_by_us=by_us,
+        missed_by_client=blame.client, missed_by_others=blame.others, missed_by_us=blame.us,
     )  # fmt: skip

@@ -119,7 +119,7 @@ class Flights:
         self._in_air, self._on_screen = None, frame
         if before is not None and before.image is not None:
             before.image.in_use -= 1
-        for loan in (*frame.read, *frame.planes):
+        for loan in frame.waits_for:
             loan.forwarded = False
         self._has_read(frame.read, frame.composed_point, now_ns)
         self._have_left(frame, now_ns)

@@ -33,8 +33,10 @@ class Frame:
     updates: list[ContentUpdate] = field(default_factory=list)
     """That it is the first to show, on their main output."""
     callbacks: list[object] = field(default_factory=list)
-    waits_for_client: bool = False
-    """A client's unfinished fence stands between this frame and its vblank."""
+    waits_for: frozenset[Loan] = frozenset()
+    """Whose unfinished fences stand between this frame and its vblank."""
+    is_first: bool = False
+    """Sets the mode: no frame to learn from."""
 
     def shows_directly(self, loan: Loan) -> bool:
         """The client's own buffer is on a plane (P10); an upload is our copy of it."""

@@ -27,11 +27,16 @@ class Layout:
         if not self._is_stale:
             return
         self._is_stale = False
+        before = {surface: surface.main_output for surface in self._placed}
         self._place()
         self._tell()
         for screen in self._screens:
-            screen.look(now_ns)
+            screen.look()
+            screen.output.expect_composition(now_ns)
             screen.output.cue(Cue.DAMAGED, now_ns)
+        for surface in self._placed:
+            if surface.main_output is not before.get(surface):
+                surface.shown_since_ns = now_ns
 
     def _place(self) -> None:
         outputs = [screen.output for screen in self._screens]

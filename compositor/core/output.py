@@ -67,6 +67,12 @@ class Output:
         if self.phase is Phase.SCHEDULED and (before is not Phase.SCHEDULED or cue is Cue.REFUSED):
             self._aim(now_ns + 1 if cue is Cue.REFUSED else now_ns)
 
+    def expect_composition(self, now_ns: int) -> None:
+        """The scheduled frame turns out to be a dear one: begin it earlier, if that is still possible."""
+        self.margin.expects_composition = True
+        if self.phase is Phase.SCHEDULED:
+            self.latch_ns = max(now_ns, min(self.latch_ns, self.target_ns - self.margin.value_ns))
+
     def _aim(self, now_ns: int) -> None:
         margin_ns = self.margin.value_ns
         self.target_ns = self.grid.target_for(now_ns=now_ns, margin_ns=margin_ns)

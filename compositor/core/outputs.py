@@ -46,7 +46,10 @@ class Outputs:
             next(self._numbers), crtc.connector_name, mode,
             Rect(left, 0, mode.hdisplay, mode.vdisplay), policy.acquire,
             grid=VblankGrid(mode.refresh_ns, last_ns=now_ns, last_sequence=0),
-            margin=Margin(policy.first_margin_ns, policy.margin_safety_ns, mode.refresh_ns),
+            margin=Margin(
+                first_ns=policy.first_margin_ns, safety_ns=policy.margin_safety_ns,
+                refresh_ns=mode.refresh_ns,
+            ),
         )  # fmt: skip
         screen = Screen(self._stage, self._captures, output, crtc)
         screen.light(now_ns)

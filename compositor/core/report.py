@@ -91,7 +91,8 @@ class FrameReport(Event, tag="frame", frozen=True, kw_only=True):
 
     `ready_ns` is when its last constraint held, `latched_ns` when a frame first took it, `target_ns` the
     vblank that frame aimed at. `waited_for` names the last constraint that held it back ("" if none).
-    `missed_by_client`: refreshes gone by while it was not ready; `missed_by_us`: refreshes by which it
+    `missed_by_client`: refreshes gone by while it was not ready; `missed_by_others`: while another client's
+    fence, forwarded, held the output; `missed_by_us`: refreshes by which it
     came later than the first vblank for whose latch it was ready and visible.
     """
 
@@ -109,6 +110,7 @@ class FrameReport(Event, tag="frame", frozen=True, kw_only=True):
     zero_copy: bool
     waited_for: str
     missed_by_client: int
+    missed_by_others: int = 0
     missed_by_us: int
 
 

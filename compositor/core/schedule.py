@@ -1,7 +1,7 @@
 """When to start a frame: the vblank grid, and a margin learned from what frames have cost."""
 
 from collections import deque
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final
 
 WINDOW: Final = 128
@@ -31,37 +31,47 @@ class VblankGrid:
         return self.next_after(now_ns + margin_ns - 1)
 
 
-@dataclass(slots=True)
-class Margin:
-    """How long before the vblank a frame must be begun: p99 of measured costs plus a safety.
+class Costs:
+    """What frames of one kind have cost lately, and the margin that follows."""
 
-    Outliers alone do not raise it above the first guess: see TAIL.
+    __slots__ = ("_limit_ns", "_safety_ns", "_seen_ns", "value_ns")
 
-    A cost runs from the planned latch to the moment the flip could happen: late wake, our own work, the
-    composition in the GPU's queue. Frames that waited for a client's fence teach nothing about us.
-    """
-
-    first_ns: int
-    safety_ns: int
-    refresh_ns: int
-    _costs_ns: deque[int] = field(default_factory=lambda: deque(maxlen=WINDOW))
-    _value_ns: int = 0
-
-    def __post_init__(self) -> None:
-        self._value_ns = min(self.first_ns, self.refresh_ns)
+    def __init__(self, *, first_ns: int, safety_ns: int, limit_ns: int) -> None:
+        self._safety_ns = safety_ns
+        self._limit_ns = limit_ns
+        self._seen_ns: deque[int] = deque(maxlen=WINDOW)
+        self.value_ns = min(first_ns, limit_ns)
 
     @property
-    def value_ns(self) -> int:
-        return self._value_ns
+    def is_sure(self) -> bool:
+        return len(self._seen_ns) >= ENOUGH
 
     def learn(self, cost_ns: int) -> None:
-        self._costs_ns.append(max(cost_ns, 0))
-        if len(self._costs_ns) >= ENOUGH:
-            costs = sorted(self._costs_ns)
-            p99_ns = costs[(len(costs) * 99 - 1) // 100]
-            bearable_ns = max(TAIL * costs[len(costs) // 2], self.first_ns)
-            self._value_ns = min(min(p99_ns, bearable_ns) + self.safety_ns, self.refresh_ns)
+        self._seen_ns.append(max(cost_ns, 0))
+        if self.is_sure:
+            seen = sorted(self._seen_ns)
+            p99_ns = seen[(len(seen) * 99 - 1) // 100]
+            self.value_ns = min(p99_ns + self._safety_ns, self._limit_ns)
 
     def missed(self) -> None:
         """A vblank was missed and it was our fault: what we believed was too little."""
-        self.learn(self._value_ns + self.safety_ns)
+        self.learn(self.value_ns + self._safety_ns)
+
+
+class Margin:
+    """How long before the vblank a frame must be begun: p99 of measured costs plus a safety.
+
+    A cost runs from the planned latch to the moment the flip could happen: late wake, our own work, the
+    composition in the GPU's queue. Frames with and without a composition differ too much to be learned from
+    together. Frames that waited for a client's fence teach nothing about us.
+    """
+
+    def __init__(self, *, first_ns: int, safety_ns: int, refresh_ns: int) -> None:
+        self.composed = Costs(first_ns=first_ns, safety_ns=safety_ns, limit_ns=refresh_ns)
+        self.direct = Costs(first_ns=first_ns, safety_ns=safety_ns, limit_ns=refresh_ns)
+        self.expects_composition = True
+        """What the next frame will be, as far as is known."""
+
+    @property
+    def value_ns(self) -> int:
+        return (self.composed if self.expects_composition else self.direct).value_ns

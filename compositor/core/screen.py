@@ -16,6 +16,7 @@ from syncline.compositor.core.output import Cue, Output, Phase
 from syncline.compositor.core.policy import ImplicitMode
 from syncline.compositor.core.release import export_point
 from syncline.compositor.core.scanout import Arrangement, Arranger
+from syncline.compositor.core.scene import Element
 from syncline.compositor.core.stage import Stage
 from syncline.compositor.core.surface import Surface
 from syncline.kms_model.uapi import (
@@ -27,6 +28,7 @@ from syncline.kms_model.uapi import (
     ModeCreateBlob,
     ModeDestroyBlob,
     SyncFileInfo,
+    SyncobjQuery,
     encode_mode,
 )
 
@@ -50,6 +52,8 @@ class Screen:
         self._damage = Damage(screen)
         self._flights = Flights(stage, self._swapchain.timeline)
         self._planned_ns: int | None = None
+        self._direct: set[Surface] = set()
+        """Surfaces that the last latch put on planes: a new buffer of theirs needs no composition."""
         self.visible: dict[Surface, None] = {}
         """Surfaces of which a part can be seen here, hence whose updates make a new frame worthwhile."""
 
@@ -63,7 +67,7 @@ class Screen:
         self._damage.composed([])
         frame = Frame(
             self._flights.next_number, now_ns, now_ns, now_ns, painted.image, painted.point,
-            waits_for_client=True,
+            is_first=True,
         )  # fmt: skip
         show = self._composition_show(painted.image)
         blob = stage.device.call(ModeCreateBlob(data=encode_mode(self.output.mode))).blob_id
@@ -79,6 +83,8 @@ class Screen:
         """New content of a surface; a new frame if it can be seen."""
         self._damage.add(surface, rects)
         if surface in self.visible:
+            if surface not in self._direct:
+                self.output.expect_composition(now_ns)
             self.output.cue(Cue.DAMAGED, now_ns)
 
     def latch(self, now_ns: int) -> None:
@@ -90,10 +96,11 @@ class Screen:
         if not self._has_news(arrangement):
             self.output.cue(Cue.NOTHING, now_ns)
             return
-        frame = self._fly(arrangement, now_ns)
+        frame = self._fly(arrangement, elements, now_ns)
         if frame is None and arrangement.planes:
             self._arranger.refused(arrangement)
-            frame = self._fly(Arrangement(composed=elements), now_ns)
+            arrangement = Arrangement(composed=elements)
+            frame = self._fly(arrangement, elements, now_ns)
         if frame is None:
             self.output.cue(Cue.REFUSED, now_ns)
             return
@@ -101,6 +108,8 @@ class Screen:
             if surface.main_output is self.output:
                 self._stage.feedback.latch(surface, frame)
         self._captures.copy(self.output, now_ns)
+        self._direct = {element.surface for element in arrangement.planes.values()}
+        self.output.margin.expects_composition = False
         self.output.cue(Cue.LATCHED, now_ns)
         self._planned_ns = None if frame.composed_point else frame.planned_ns
         self._stage.journal.latched(
@@ -125,12 +134,12 @@ class Screen:
     def settled(self, now_ns: int) -> None:
         """The work of latching ended now. A composed frame's end is its fence, not this."""
         if self._planned_ns is not None:
-            self.output.margin.learn(now_ns - self._planned_ns)
+            self.output.margin.direct.learn(now_ns - self._planned_ns)
             self._planned_ns = None
 
     # -- what to show -----------------------------------------------------------------------------
 
-    def look(self, now_ns: int) -> None:
+    def look(self) -> None:
         """The scene was rearranged: surfaces learn whether this output shows any part of them."""
         elements = self._stage.scene.elements(self.output)
         now = dict.fromkeys(element.surface for element in elements)
@@ -139,8 +148,6 @@ class Screen:
                 surface.shown_on.remove(self.output)
         for surface in now:
             if surface not in self.visible:
-                if surface.main_output is None:
-                    surface.shown_since_ns = now_ns
                 surface.shown_on.append(self.output)
         self.visible = now
 
@@ -174,7 +181,7 @@ class Screen:
 
     # -- giving it to the kernel ------------------------------------------------------------------
 
-    def _fly(self, arrangement: Arrangement, now_ns: int) -> Frame | None:
+    def _fly(self, arrangement: Arrangement, elements: list[Element], now_ns: int) -> Frame | None:
         """Compose what must be composed and commit; None if the machine refused."""
         output = self.output
         loans = frozenset(element.loan for element in arrangement.planes.values())
@@ -183,6 +190,7 @@ class Screen:
         )
         fences: dict[Plane, Fd] = {}
         try:
+            self._look_who_is_finished(element.loan for element in elements)
             if self.crtc.primary not in arrangement.planes:
                 self._compose(arrangement, frame, fences)
             for plane, element in arrangement.planes.items():
@@ -229,10 +237,21 @@ class Screen:
         request = self.crtc.flip(shows, in_fences=fences, wants_out_fence=leaves, user_data=frame.number)
         reply = self._stage.device.call(request)
         self.crtc.taken(shows)
-        frame.waits_for_client = any(self._is_unfinished(loan) for loan in (*frame.read, *frame.planes))
-        if frame.composed_point and frame.number % LEARN_EVERY == 0:
+        frame.waits_for = frozenset(filter(self._is_unfinished, (*frame.read, *frame.planes)))
+        is_sample = frame.number % LEARN_EVERY == 0 or not self.output.margin.composed.is_sure
+        if frame.composed_point and is_sample:
             frame.composed_fence = fences.pop(self.crtc.primary)
         self._flights.take_off(frame, reply, now_ns)
+
+    def _look_who_is_finished(self, loans: Iterable[Loan]) -> None:
+        """Fences accepted before they signalled: whoever is finished by now need not be waited for."""
+        asked = {loan: loan.acquire for loan in loans if loan.forwarded and loan.acquire is not None}
+        points = {loan: point for loan, point in asked.items() if point.value}  # 0 has no value to ask for
+        if points:
+            handles = tuple(point.timeline.handle for point in points.values())
+            reached = self._stage.device.call(SyncobjQuery(handles=handles)).points
+            for (loan, point), value in zip(points.items(), reached, strict=True):
+                loan.forwarded = value < point.value
 
     def _is_unfinished(self, loan: Loan) -> bool:
         is_implicit = not loan.explicit and loan.buffer.origin is Origin.DMABUF
@@ -245,11 +264,12 @@ class Screen:
         if fence is not None:
             info = self._stage.device.call(SyncFileInfo(fd=fence, num_fences=1))
             self._stage.device.close_fd(fence)
-            if not frame.waits_for_client and info.status > 0 and info.fences:
-                self.output.margin.learn(info.fences[0].timestamp_ns - frame.planned_ns)
+            if not frame.waits_for and info.status > 0 and info.fences:
+                self.output.margin.composed.learn(info.fences[0].timestamp_ns - frame.planned_ns)
         is_late = flip_ns - frame.target_ns > self.output.refresh_ns // 2
-        if is_late and not frame.waits_for_client:
-            self.output.margin.missed()
+        if is_late and not frame.waits_for and not frame.is_first:
+            costs = self.output.margin.composed if frame.composed_point else self.output.margin.direct
+            costs.missed()
 
     # -- end --------------------------------------------------------------------------------------
 

@@ -92,7 +92,7 @@ class Surface:
     """On which a part of it can be seen."""
 
     shown_since_ns: int = 0
-    """When it could last be seen again on some output."""
+    """When it came to be seen on its main output."""
 
     @property
     def has_news(self) -> bool:
