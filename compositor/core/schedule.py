@@ -32,11 +32,15 @@ class VblankGrid:
 
 
 class Costs:
-    """What frames of one kind have cost lately, and the margin that follows."""
+    """What frames of one kind have cost lately, and the margin that follows.
 
-    __slots__ = ("_limit_ns", "_safety_ns", "_seen_ns", "value_ns")
+    Outliers alone do not raise it above the first guess: see TAIL.
+    """
+
+    __slots__ = ("_first_ns", "_limit_ns", "_safety_ns", "_seen_ns", "value_ns")
 
     def __init__(self, *, first_ns: int, safety_ns: int, limit_ns: int) -> None:
+        self._first_ns = first_ns
         self._safety_ns = safety_ns
         self._limit_ns = limit_ns
         self._seen_ns: deque[int] = deque(maxlen=WINDOW)
@@ -51,7 +55,8 @@ class Costs:
         if self.is_sure:
             seen = sorted(self._seen_ns)
             p99_ns = seen[(len(seen) * 99 - 1) // 100]
-            self.value_ns = min(p99_ns + self._safety_ns, self._limit_ns)
+            bearable_ns = max(TAIL * seen[len(seen) // 2], self._first_ns)
+            self.value_ns = min(min(p99_ns, bearable_ns) + self._safety_ns, self._limit_ns)
 
     def missed(self) -> None:
         """A vblank was missed and it was our fault: what we believed was too little."""

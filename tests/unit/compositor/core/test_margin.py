@@ -1,38 +1,62 @@
 """The latch margin: learned, and not to be frightened."""
 
-from syncline.compositor.core.schedule import Margin
+from syncline.compositor.core.schedule import ENOUGH, WINDOW, Costs, Margin
 
 MS = 1_000_000
 
 
-def _margin() -> Margin:
-    return Margin(4 * MS, MS // 2, 16 * MS)
+def _costs() -> Costs:
+    return Costs(first_ns=4 * MS, safety_ns=MS // 2, limit_ns=16 * MS)
 
 
 def test_what_frames_cost_replaces_the_first_guess() -> None:
-    margin = _margin()
-    for _ in range(8):
-        margin.learn(MS)
-    assert margin.value_ns == MS + MS // 2
+    costs = _costs()
+    for _ in range(ENOUGH - 1):
+        costs.learn(MS)
+    assert costs.value_ns == 4 * MS, "generous until enough is known"
+    costs.learn(MS)
+    assert costs.value_ns == MS + MS // 2
 
 
 def test_one_hiccup_of_the_machine_does_not_cost_every_later_frame_a_refresh() -> None:
-    margin = _margin()
+    costs = _costs()
     for _ in range(20):
-        margin.learn(MS)
-    margin.learn(40 * MS)
-    assert margin.value_ns == 4 * MS + MS // 2
+        costs.learn(MS)
+    costs.learn(40 * MS)
+    assert costs.value_ns == 4 * MS + MS // 2
 
 
 def test_frames_that_really_cost_more_are_begun_earlier() -> None:
-    margin = _margin()
+    costs = _costs()
     for _ in range(20):
-        margin.learn(7 * MS)
-    assert margin.value_ns == 7 * MS + MS // 2
+        costs.learn(7 * MS)
+    assert costs.value_ns == 7 * MS + MS // 2
 
 
 def test_misses_of_our_own_raise_it_until_they_stop_and_never_beyond_a_refresh() -> None:
-    margin = _margin()
+    costs = _costs()
     for _ in range(100):
-        margin.missed()
-    assert margin.value_ns == 16 * MS
+        costs.missed()
+    assert costs.value_ns == 16 * MS
+
+
+def test_a_bad_moment_is_forgotten() -> None:
+    costs = _costs()
+    for _ in range(20):
+        costs.learn(MS)
+    costs.missed()
+    assert costs.value_ns > MS + MS // 2
+    for _ in range(WINDOW):
+        costs.learn(MS)
+    assert costs.value_ns == MS + MS // 2
+
+
+def test_frames_without_composition_do_not_make_compositions_late() -> None:
+    margin = Margin(first_ns=4 * MS, safety_ns=MS // 2, refresh_ns=16 * MS)
+    for _ in range(ENOUGH):
+        margin.direct.learn(0)
+
+    margin.expects_composition = False
+    assert margin.value_ns == MS // 2
+    margin.expects_composition = True
+    assert margin.value_ns == 4 * MS

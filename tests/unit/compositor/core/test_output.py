@@ -1,0 +1,29 @@
+"""The redraw cycle as a table, and when to latch."""
+
+from itertools import product
+
+import pytest
+from world import MS
+
+from syncline.compositor.core.output import NEXT_PHASE, Cue, Phase
+from syncline.compositor.core.schedule import VblankGrid
+
+REFUSED = {  # what cannot happen
+    *product([Phase.IDLE], set(Cue) - {Cue.DAMAGED}),
+    (Phase.SCHEDULED, Cue.FLIPPED),
+    *product([Phase.FLIPPING, Phase.FLIPPING_STALE], [Cue.LATCHED, Cue.NOTHING, Cue.REFUSED]),
+}
+
+
+@pytest.mark.parametrize(("phase", "cue"), list(product(Phase, Cue)))
+def test_every_cue_in_every_phase_is_either_in_the_table_or_refused(phase: Phase, cue: Cue) -> None:
+    assert ((phase, cue) in NEXT_PHASE) != ((phase, cue) in REFUSED)
+
+
+def test_the_target_is_the_first_vblank_whose_latch_is_not_yet_past() -> None:
+    grid = VblankGrid(refresh_ns=16 * MS, last_ns=100 * MS, last_sequence=7)
+
+    assert grid.target_for(now_ns=100 * MS, margin_ns=4 * MS) == 116 * MS
+    assert grid.target_for(now_ns=112 * MS, margin_ns=4 * MS) == 116 * MS
+    assert grid.target_for(now_ns=112 * MS + 1, margin_ns=4 * MS) == 132 * MS
+    assert grid.target_for(now_ns=1000 * MS, margin_ns=4 * MS) == 1012 * MS, "long idle: the grid goes on"
