@@ -38,19 +38,32 @@ class Rect(NamedTuple):
         x, y = max(self.x, other.x), max(self.y, other.y)
         return Rect(x, y, min(self.right, other.right) - x, min(self.bottom, other.bottom) - y)
 
+    def touches(self, other: "Rect") -> bool:
+        """They have a pixel in common. Most pairs have none, and this makes no new rectangle to find out."""
+        return (
+            self.x < other.x + other.width
+            and other.x < self.x + self.width
+            and self.y < other.y + other.height
+            and other.y < self.y + self.height
+            and not self.is_empty
+            and not other.is_empty
+        )
+
     def covers(self, other: "Rect") -> bool:
-        return other.is_empty or self.intersect(other) == other
+        return other.is_empty or (
+            self.x <= other.x
+            and self.y <= other.y
+            and self.right >= other.right
+            and self.bottom >= other.bottom
+        )
 
     def contains(self, *, x: int, y: int) -> bool:
         return self.x <= x < self.right and self.y <= y < self.bottom
 
 
 def _cut(piece: Rect, hole: Rect) -> Iterator[Rect]:
-    """What is left of `piece` outside `hole`: at most four disjoint rectangles."""
+    """What is left of `piece` outside of `hole`, which touches it: at most four disjoint rectangles."""
     common = piece.intersect(hole)
-    if common.is_empty:
-        yield piece
-        return
     for rest in (
         Rect(piece.x, piece.y, piece.width, common.y - piece.y),
         Rect(piece.x, common.bottom, piece.width, piece.bottom - common.bottom),
@@ -104,8 +117,12 @@ class Region:
         self._rects.append(rect)
 
     def subtract(self, hole: Rect) -> None:
-        if not hole.is_empty:
-            self._rects = [rest for piece in self._rects for rest in _cut(piece, hole)]
+        if any(piece.touches(hole) for piece in self._rects):
+            self._rects = [
+                rest
+                for piece in self._rects
+                for rest in (_cut(piece, hole) if piece.touches(hole) else (piece,))
+            ]
 
     def add_all(self, rects: Iterable[Rect]) -> None:
         for rect in rects:
@@ -118,19 +135,17 @@ class Region:
     def clipped(self, rect: Rect) -> "Region":
         """The part inside `rect`."""
         part = Region()
-        part._rects = [piece for own in self._rects if not (piece := own.intersect(rect)).is_empty]
+        part._rects = [own.intersect(rect) for own in self._rects if own.touches(rect)]
         return part
 
     def common_with(self, other: "Region") -> "Region":
         """The pixels in both."""
         part = Region()
-        part._rects = [
-            piece for own in self._rects for rect in other if not (piece := own.intersect(rect)).is_empty
-        ]
+        part._rects = [own.intersect(rect) for own in self._rects for rect in other if own.touches(rect)]
         return part
 
     def overlaps(self, rect: Rect) -> bool:
-        return any(not own.intersect(rect).is_empty for own in self._rects)
+        return any(own.touches(rect) for own in self._rects)
 
     def covers(self, rect: Rect) -> bool:
         rest = Region((rect,))

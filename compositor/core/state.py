@@ -1,6 +1,6 @@
 """The double-buffered state of a surface: what requests collect until wl_surface.commit."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from enum import Enum, auto
 from typing import Final, Literal
 
@@ -85,19 +85,17 @@ class PendingState:
 
     def successor(self) -> "PendingState":
         """The next cycle's start: persistent fields stay, the rest is empty again (C9, C16, S29)."""
-        return replace(
-            self,
-            attached=UNATTACHED,
-            offset=(0, 0),
-            surface_damage=[],
-            buffer_damage=[],
-            frame_callbacks=[],
-            feedbacks=[],
-            get_release=[],
-            acquire=None,
-            release=None,
-            fifo_barrier=False,
-            fifo_wait=False,
-            target_time_ns=None,
-            acked_serial=None,
+        return PendingState(
+            scale=self.scale,
+            transform=self.transform,
+            opaque_region=self.opaque_region,
+            input_region=self.input_region,
+            viewport_source=self.viewport_source,
+            viewport_destination=self.viewport_destination,
+            window_geometry=self.window_geometry,
+            min_size=self.min_size,
+            max_size=self.max_size,
+            content_type=self.content_type,
+            tearing=self.tearing,
+            stack=self.stack,
         )

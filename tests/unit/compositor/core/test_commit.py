@@ -1,6 +1,7 @@
 """wl_surface.commit refuses before anything has moved, and limits what may wait."""
 
 from copy import deepcopy
+from dataclasses import fields
 
 import pytest
 from world import Client, World
@@ -9,6 +10,7 @@ from syncline.compositor.core.effects import Discarded, FrameDone, LateViolation
 from syncline.compositor.core.errors import Violation
 from syncline.compositor.core.extent import FIXED
 from syncline.compositor.core.report import ViolationEvent
+from syncline.compositor.core.state import PendingState
 from syncline.compositor.core.update import MAX_QUEUED_UPDATES
 from syncline.protocol.enums import WlDisplay, WlSurface, WpLinuxDrmSyncobjSurfaceV1, WpViewport
 
@@ -130,3 +132,18 @@ def test_a_bufferless_commit_does_not_discard_the_feedback_before_it() -> None:
 
     assert not world.told(Discarded)
     assert [what for what, _ in shown.heard] == [what for what, _ in bufferless.heard]
+
+
+def test_a_new_cycle_keeps_what_persists_and_nothing_else() -> None:
+    """Every field of the pending state is on one side of the line."""
+    fresh, used = PendingState(), PendingState()
+    names = [each.name for each in fields(PendingState)]
+    one_cycle = set(names[names.index("attached") :])
+    for name in names:
+        setattr(used, name, f"set {name}")
+
+    after = used.successor()
+
+    for name in names:
+        expected = getattr(fresh, name) if name in one_cycle else f"set {name}"
+        assert getattr(after, name) == expected, name
