@@ -1,6 +1,6 @@
 """An open of the device node: its handles, capabilities, mastership and events."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from errno import ENOMEM
 from heapq import heappop, heappush
 from typing import Any, Final, Generic, TypeVar
@@ -51,6 +51,9 @@ class Handles(Generic[T]):
         if thing is not None:
             heappush(self._free, handle)
         return thing
+
+    def items(self) -> Iterable[tuple[int, T]]:
+        return self._things.items()
 
     def clear(self) -> None:
         self.__init__()  # type: ignore[misc]

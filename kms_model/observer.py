@@ -53,7 +53,14 @@ class AwaitedLock(NamedTuple):
     kind: str
 
 
-Thing = Promise | AwaitedPoint | AwaitedLock
+class Runner(Protocol):
+    """A task of the machine."""
+
+    done: bool
+    coroutine: Coroutine[Any, Any, Any]
+
+
+Thing = Promise | AwaitedPoint | AwaitedLock | Runner
 
 
 class Awaited(NamedTuple):
@@ -69,15 +76,6 @@ class Subject(Protocol):
     def awaited(self) -> Awaited: ...
 
 
-class Runner(Protocol):
-    """A task of the machine."""
-
-    done: bool
-
-    @property
-    def coroutine(self) -> Coroutine[Any, Any, Any]: ...
-
-
 class FenceObserver(Protocol):
     """Hears of one fence."""
 
@@ -85,8 +83,8 @@ class FenceObserver(Protocol):
         """Others can find it now: in a "dma_resv", "syncobj" or "sync_file"."""
         ...
 
-    def depends(self, things: Iterable[Thing], why: str) -> None:
-        """It cannot signal before these."""
+    def depends(self, things: "Iterable[Thing]", why: str, *, expires: bool = False) -> None:
+        """It cannot signal before these, unless it `expires`."""
         ...
 
     def misplaced(self, where: str) -> None:

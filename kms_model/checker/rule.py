@@ -1,0 +1,110 @@
+"""The rules of kernel.md 7: what each says, what breaking it costs, how to repair it, and what to read."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+_FENCES: Final = "Documentation/driver-api/dma-buf.rst"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Rule:
+    text: str
+    consequence: str
+    repair: str
+    document: str
+
+
+RULES: Final[Mapping[str, Rule]] = {
+    "K1": Rule(
+        text="no dma_fence may come to depend on user space: a user point, a point nobody has submitted, "
+        "or a task that waits for either",
+        consequence="memory management that waits for this fence waits for a program, which may wait for memory",
+        repair="wait for user space before the fence exists (in the ioctl, without locks), or use a user fence "
+        "for the result, too",
+        document=f"{_FENCES}, Indefinite DMA Fences; Documentation/gpu/drm-vm-bind-async.rst",
+    ),
+    "K2": Rule(
+        text="every published dma_fence has a signaller that is bounded in time",
+        consequence="whoever waits for it, the memory manager and the display included, may wait for ever",
+        repair="signal it from hardware with a watchdog, a timer or a vblank, or let it expire as vgem does",
+        document=f"{_FENCES}, DMA Fence Cross-Driver Contract",
+    ),
+    "K3": Rule(
+        text="nobody waits in a circle",
+        consequence="everybody in the circle sleeps for ever, and so does everybody who waits for one of them",
+        repair="break one edge: drop the lock before waiting, or let one side publish what it owes first",
+        document=f"{_FENCES}, DMA Fence Cross-Driver Contract; Documentation/locking/lockdep-design.rst",
+    ),
+    "K6": Rule(
+        text="who waits for user space (a user point, or a point to be submitted) holds no lock",
+        consequence="one program that never signals blocks everybody who needs the lock",
+        repair="wait first, then take locks and check again",
+        document="Documentation/gpu/drm-vm-bind-async.rst",
+    ),
+    "K7": Rule(
+        text="an error is set before the signal and is an errno; a timestamp lies between creation and now",
+        consequence="waiters saw success where there was none, or frame timing is computed from a lie",
+        repair="set the error first; stamp the signal with the instant of its event",
+        document="include/linux/dma-fence.h, dma_fence_set_error",
+    ),
+    "K8": Rule(
+        text="seqnos rise within a context, which signals in order; between contexts they have no order",
+        consequence="deduplication by context drops the wrong fence, and somebody does not wait",
+        repair="take the seqno under the lock that publishes; give each queue a context of its own",
+        document="include/linux/dma-fence.h, dma_fence_context_alloc",
+    ),
+    "K9": Rule(
+        text="an array holds leaves and is not empty; a chain node holds no chain; a reservation holds leaves",
+        consequence="every walk over the container recurses, as deep as user space likes",
+        repair="unwrap first, and merge what is left",
+        document="drivers/dma-buf/dma-fence-chain.c, dma_fence_chain_init",
+    ),
+    "K10": Rule(
+        text="a fence callback does not sleep, does not take its fence's lock, does not signal a fence under it",
+        consequence="the processor spins on a lock that it holds itself, with interrupts off",
+        repair="leave the work to irq_work or a worker",
+        document="include/linux/dma-fence.h, dma_fence_func_t",
+    ),
+    "K11": Rule(
+        text="no fence is released while somebody waits for it",
+        consequence="the waiter is told -EDEADLK, if anything",
+        repair="hold a reference until the signal: in the queue of whoever signals it",
+        document="drivers/dma-buf/dma-fence.c, dma_fence_release",
+    ),
+    "K19": Rule(
+        text="a user point only rises, has one writer, somebody named to signal it, and something that wakes waiters",
+        consequence="a waiter sleeps on after the value was reached, or was never going to be",
+        repair="name the signaller (SYNCOBJ_SET_SIGNALLER); one slot for each direction",
+        document="kernel.md 6.1, 6.3 (nothing upstream yet)",
+    ),
+    "K20": Rule(
+        text="points of a timeline are added in order, QUERY does not go back, and who acquires at a point "
+        "releases at a later one",
+        consequence="points that were done are pending again, and their waiters wait for all of history",
+        repair="let one side own the numbering of a timeline",
+        document="include/uapi/drm/drm.h, DRM_IOCTL_SYNCOBJ_QUERY; linux-drm-syncobj-v1.xml",
+    ),
+    "K24": Rule(
+        text="in the end nothing published is unsignalled, nobody waits, no buffer is pinned, nothing is referred to",
+        consequence="something was promised and forgotten",
+        repair="end every fence on the way out, with an error if need be",
+        document=f"{_FENCES}, DMA Fence Cross-Driver Contract",
+    ),
+    "H3": Rule(
+        text="IN_FENCE_FD on a plane without a framebuffer is no use to anybody",
+        consequence="the kernel warns, and 7.2 loses a reference to the fence",
+        repair="do not set IN_FENCE_FD on a plane that is being disabled",
+        document="drivers/gpu/drm/drm_atomic_helper.c, drm_atomic_helper_wait_for_fences",
+    ),
+    "WARN": Rule(
+        text="the kernel prints a warning",
+        consequence="what the warning says",
+        repair="see the warning",
+        document="dmesg",
+    ),
+}
+
+LATER: Final = ("K4", "K5", "K12", "K13", "K14", "K15", "K16", "K17", "K18", "K21", "K22", "K23")
+"""Rules that are not checked yet. Sections (K4, K5) belong in `waits`, the scheduler's (K16, K17, K18, K23) beside
+`promises`, the commit's (K13, K14, K15) beside `checker.committed`, buffers (K12, K21, K22) in a log of their own."""
