@@ -39,7 +39,7 @@ class Unavailable(Exception):
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the demo that the arguments name; returns the exit status."""
     app = App(
-        name="clients",
+        name="syncline client",
         help="Demo clients of the Syncline compositor.",
         version_flags=[],
         result_action="return_value",

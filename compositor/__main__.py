@@ -42,7 +42,7 @@ class Unavailable(Exception):
     """Something the compositor needs is not there; the text says what would help."""
 
 
-@Parameter(name="*", negative="", show_default=bool)
+@Parameter(name="*", negative="", show_default=False)
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Options:
     """The command line of the compositor."""
@@ -57,10 +57,12 @@ class Options:
     """A screen of our own device, WIDTHxHEIGHT@HZ; repeatable."""
 
     acquire: AcquireMode = AcquireMode.SIGNAL_WAIT
-    """When an update with an acquire point may be shown: once signalled, or once a fence exists."""
+    """When an update with an acquire point may be shown: once signalled (the default), or
+    once a fence exists."""
 
     implicit: ImplicitMode = ImplicitMode.WAIT
-    """What is done about fences of buffers without points: wait for them, or let GPU and display wait."""
+    """What is done about fences of buffers without points: wait for them (the default), or let GPU
+    and display wait."""
 
     cap: tuple[str, ...] = ()
     """GLOBAL=VERSION: offer no newer version of that global; 0 hides it. Repeatable."""
@@ -78,7 +80,7 @@ DEFAULTS: Final = Options()
 def main(arguments: Sequence[str] | None = None) -> int:
     """Parse the arguments and run; returns the exit status."""
     app = App(
-        name="compositor",
+        name="syncline compositor",
         help="The Syncline compositor.",
         version_flags=[],
         result_action="return_value",

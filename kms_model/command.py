@@ -45,7 +45,7 @@ def _output(text: str, name: str, layout: CrtcLayout) -> Output:
     )
 
 
-@Parameter(name="*", negative="", show_default=bool)
+@Parameter(name="*", negative="", show_default=False)
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Options:
     """The command line of the device node."""
@@ -54,10 +54,10 @@ class Options:
     """Where to listen (default: $XDG_RUNTIME_DIR/syncline/card0)."""
 
     profile: str = "syncline"
-    """Which driver is modelled: syncline, virtio_gpu, vkms, vkms-rig2 or vgem."""
+    """Which driver is modelled: syncline, virtio_gpu, vkms, vkms-rig2 or vgem (default: syncline)."""
 
     kernel: str = "7.2"
-    """Which kernel: 7.2 or 6.12."""
+    """Which kernel: 7.2 or 6.12 (default: 7.2)."""
 
     output: tuple[str, ...] = ()
     """A screen, WIDTHxHEIGHT@HZ; repeatable (default: those of the profile)."""
@@ -96,7 +96,10 @@ def _tell_ready(where: str | None) -> None:
 def main(words: Sequence[str] | None = None) -> int:
     """`python -m kms_model`. Returns the exit status."""
     app = App(
-        name="kms_model", help="A modelled GPU and display.", version_flags=[], result_action="return_value"
+        name="syncline device",
+        help="A modelled GPU and display.",
+        version_flags=[],
+        result_action="return_value",
     )
     app.default(launch)
     try:
