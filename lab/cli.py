@@ -27,6 +27,16 @@ VERBS: Final = {
         "Start everything, watch who waits for whom, end with one table.",
         "syncline demo --seconds 4 --output out",
     ),
+    "bench present": Verb(
+        "lab.present.verb:present",
+        "From a client's commit to light, frame by frame, on Syncline and side by side on other compositors.",
+        "syncline bench present --sync shm --against weston --random-phase",
+    ),
+    "conform": Verb(
+        "lab.conform.verb:conform",
+        "Judge a compositor by its socket, one verdict per statement.",
+        "syncline conform --socket wayland-1 --junit out.xml",
+    ),
     "bench uapi": Verb(
         "lab.bench.verb:uapi",
         "Calls through the device's door, signal to wake across processes, and long timelines.",

@@ -1,0 +1,1 @@
+"""`syncline conform`: where the suite is pointed, and how its verdicts are told."""

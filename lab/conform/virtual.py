@@ -1,0 +1,72 @@
+"""Syncline in this process on virtual time, a fresh one for every case: same seed, same messages."""
+
+import asyncio
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Final
+
+from syncline.compositor.core.policy import Policy
+from syncline.compositor.core.report import ReportEvent
+from syncline.compositor.loop import Driver
+from syncline.conformance.target import Stand, count_fds
+from syncline.kms_model.device import Device
+from syncline.kms_model.kernel import Kernel
+from syncline.kms_model.local import LocalNode
+from syncline.kms_model.loops import NS_PER_S, VirtualLoop, sleep_until
+from syncline.kms_model.profiles import SYNCLINE
+from syncline.kms_model.uapi import DeviceFile
+from syncline.protocol.transport import Transport
+from syncline.protocol.transport.memory import pair
+
+LIGHTING_NS: Final = NS_PER_S // 10
+"""The screens have had their first frame by then."""
+
+
+@dataclass(frozen=True, slots=True)
+class VirtualStand:
+    """One Syncline. Who needs more than its socket finds `driver` and `node` here."""
+
+    loop: VirtualLoop
+    node: LocalNode
+    driver: Driver
+
+    def connect(self) -> Transport:
+        ours, theirs = pair(self.loop)
+        self.driver.server.accept(theirs)
+        return ours
+
+    def open_device(self, node: str) -> DeviceFile:
+        return self.node.open(node)
+
+    def fd_count(self) -> int | None:
+        """Of this process, tester and machine included: they are the same before and after."""
+        return count_fds(os.getpid())
+
+
+class VirtualTarget:
+    """Makes them."""
+
+    name = "syncline (virtual)"
+
+    @contextmanager
+    def stand(self) -> Iterator[Stand]:
+        loop = VirtualLoop()
+        asyncio.set_event_loop(loop)
+        node = LocalNode(Device(SYNCLINE, kernel=Kernel(now_ns=loop.now_ns())), loop)
+        try:
+            driver = Driver(loop, node.open(), policy=Policy(), caps={}, report=_unheard)
+            loop.run_until_complete(sleep_until(loop, loop.now_ns() + LIGHTING_NS))
+            yield VirtualStand(loop, node, driver)
+            driver.server.close()
+            loop.run_until_complete(sleep_until(loop, loop.now_ns() + LIGHTING_NS))
+        finally:
+            node.close()
+            node.device.kernel.descriptors.close()
+            asyncio.set_event_loop(None)
+            loop.close()
+
+
+def _unheard(_events: list[ReportEvent]) -> None:
+    """Nobody listens: the suite knows what its clients know."""

@@ -1,0 +1,20 @@
+"""Every case of the suite, in the catalogue's order."""
+
+from importlib import import_module
+from typing import Final
+
+from syncline.conformance.case import Case, case_of
+
+MODULES: Final = (
+    "test_objects",
+    "test_validation",
+)
+
+
+def cases() -> list[Case]:
+    """All of them."""
+    found: list[Case] = []
+    for name in MODULES:
+        module = import_module(f"syncline.conformance.{name}")
+        found += [case for body in vars(module).values() if (case := case_of(body)) is not None]
+    return found

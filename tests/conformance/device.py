@@ -1,0 +1,186 @@
+"""The tester's own end of the machine: syncobjs it signals, fences it delays, images it lends."""
+
+import mmap
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from errno import ETIME
+from typing import Protocol
+
+from syncline.kms_model.loops import RealLoop, VirtualLoop
+from syncline.kms_model.uapi import (
+    CreateDumb,
+    DeviceError,
+    DeviceFile,
+    DmaBufImportSyncFile,
+    DmaBufSyncFlag,
+    Fd,
+    GemClose,
+    HandleFlag,
+    PrimeHandleToFd,
+    SwSyncCreateFence,
+    SwSyncCreateTimeline,
+    SwSyncInc,
+    SyncobjCreate,
+    SyncobjDestroy,
+    SyncobjEventfd,
+    SyncobjFdToHandle,
+    SyncobjHandleToFd,
+    SyncobjQuery,
+    SyncobjReset,
+    SyncobjTimelineSignal,
+    SyncobjTimelineWait,
+    SyncobjTransfer,
+    WaitFlag,
+)
+
+
+class Clock(Protocol):
+    """What a device needs of its trial."""
+
+    @property
+    def loop(self) -> RealLoop | VirtualLoop: ...
+
+    def beat(self) -> None: ...
+
+
+class Device:
+    """An open of the node. Everything made here goes with it."""
+
+    def __init__(self, file: DeviceFile, clock: Clock) -> None:
+        self.file = file
+        self.clock = clock
+        self._watches: list[Watch] = []
+        self._fds: list[int] = []
+
+    def timeline(self) -> "Timeline":
+        """A syncobj of our own."""
+        return Timeline(self, self.file.call(SyncobjCreate()).handle)
+
+    def image(self, width: int = 64, height: int = 64, colour: int = 0x00808080) -> "Image":
+        """A linear XRGB8888 dma-buf of one colour."""
+        dumb = self.file.call(CreateDumb(width=width, height=height))
+        fd = self.file.call(PrimeHandleToFd(handle=dumb.handle)).fd
+        self.file.call(GemClose(handle=dumb.handle))
+        self._fds.append(fd)
+        with mmap.mmap(fd, dumb.size) as pixels:
+            pixels[: dumb.pitch * height] = colour.to_bytes(4, "little") * (dumb.pitch * height // 4)
+        return Image(fd, width, height, dumb.pitch)
+
+    def fence(self) -> "Fence":
+        """A fence that signals when we say so: what a slow GPU would give."""
+        timeline = self.file.call(SwSyncCreateTimeline()).fd
+        fd = self.file.call(SwSyncCreateFence(timeline=timeline, value=1)).fd
+        self._fds += [timeline, fd]
+        return Fence(self, timeline, fd)
+
+    def watch(self, timeline: "Timeline", point: int, *, available: bool = False) -> "Watch":
+        watch = Watch(self, timeline, point, available=available)
+        self._watches.append(watch)
+        return watch
+
+    def close(self) -> None:
+        for watch in self._watches:
+            watch.close()
+        for fd in self._fds:
+            os.close(fd)
+        self._watches.clear()
+        self._fds.clear()
+        self.file.close()
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """A dma-buf. The descriptor is the device's to close."""
+
+    fd: int
+    width: int
+    height: int
+    pitch: int
+
+
+@dataclass(frozen=True, slots=True)
+class Fence:
+    """A dma_fence on a sw_sync timeline."""
+
+    device: Device
+    timeline: Fd
+    fd: Fd
+
+    def signal(self) -> None:
+        self.device.file.call(SwSyncInc(timeline=self.timeline))
+
+    def guard(self, image: Image) -> None:
+        """Attach it to the image as a writer's implicit fence."""
+        request = DmaBufImportSyncFile(fd=Fd(image.fd), flags=DmaBufSyncFlag.WRITE, sync_file=self.fd)
+        self.device.file.call(request)
+
+
+@dataclass(frozen=True, slots=True)
+class Timeline:
+    """A syncobj of the tester's. Points are plain numbers."""
+
+    device: Device
+    handle: int
+
+    def export(self) -> Fd:
+        """A descriptor for import_timeline, the caller's to close."""
+        return self.device.file.call(SyncobjHandleToFd(handle=self.handle)).fd
+
+    def signal(self, point: int) -> None:
+        self.device.file.call(SyncobjTimelineSignal(handles=(self.handle,), points=(point,)))
+
+    def materialise(self, point: int, fence: Fence) -> None:
+        """Put a fence behind the point, signalled or not."""
+        call = self.device.file.call
+        binary = call(SyncobjCreate()).handle
+        call(SyncobjFdToHandle(fd=fence.fd, handle=binary, flags=HandleFlag.SYNC_FILE))
+        call(SyncobjTransfer(src_handle=binary, src_point=0, dst_handle=self.handle, dst_point=point))
+        call(SyncobjDestroy(handle=binary))
+
+    def value(self) -> int:
+        """The highest point reached."""
+        return self.device.file.call(SyncobjQuery(handles=(self.handle,))).points[0]
+
+    def reset(self) -> None:
+        self.device.file.call(SyncobjReset(handles=(self.handle,)))
+
+    def reached(self, point: int, *, available: bool = False) -> bool:
+        """Whether it is signalled, or at least has a fence."""
+        flags = WaitFlag.AVAILABLE if available else WaitFlag.FOR_SUBMIT
+        request = SyncobjTimelineWait(handles=(self.handle,), points=(point,), flags=flags)
+        try:
+            self.device.file.call(request)
+        except DeviceError as refusal:
+            if refusal.errno == ETIME:
+                return False
+            raise
+        return True
+
+    def destroy(self) -> None:
+        self.device.file.call(SyncobjDestroy(handle=self.handle))
+
+
+class Watch:
+    """An eventfd on a point. `at_ns` is when we heard of it."""
+
+    def __init__(self, device: Device, timeline: Timeline, point: int, *, available: bool) -> None:
+        self.at_ns: int | None = None
+        self._loop = device.clock.loop
+        self._beat: Callable[[], None] = device.clock.beat
+        self._fd = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
+        flags = WaitFlag.AVAILABLE if available else 0
+        device.file.call(SyncobjEventfd(handle=timeline.handle, point=point, fd=Fd(self._fd), flags=flags))
+        self._loop.add_reader(self._fd, self._ring)
+
+    def _ring(self) -> None:
+        os.eventfd_read(self._fd)
+        self.at_ns = self._loop.now_ns()
+        self._loop.remove_reader(self._fd)
+        self._beat()
+
+    def close(self) -> None:
+        if self._fd >= 0:
+            self._loop.remove_reader(self._fd)
+            os.close(self._fd)
+            self._fd = -1

@@ -1,0 +1,109 @@
+"""What a suite can be pointed at. The suite knows a compositor only by what is here."""
+
+import asyncio
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from syncline.kms_model.loops import RealLoop, VirtualLoop
+from syncline.kms_model.remote import RemoteFile
+from syncline.kms_model.uapi import DeviceError, DeviceFile
+from syncline.protocol.transport import Transport
+from syncline.protocol.transport.unix import connect
+
+TestLoop = RealLoop | VirtualLoop
+
+
+class Stand(Protocol):
+    """A compositor for the duration of one case: a loop, and ways to reach it."""
+
+    @property
+    def loop(self) -> TestLoop: ...
+
+    def connect(self) -> Transport:
+        """A new client. Raises OSError when nobody answers."""
+        ...
+
+    def open_device(self, node: str) -> DeviceFile | None:
+        """A file of the tester's own, "card" or "render", whose syncobjs the compositor imports; or None."""
+        ...
+
+    def fd_count(self) -> int | None:
+        """How many descriptors the compositor has open; None when that cannot be seen."""
+        ...
+
+
+class Target(Protocol):
+    """Something to be judged, once per case."""
+
+    @property
+    def name(self) -> str: ...
+
+    def stand(self) -> AbstractContextManager[Stand]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class _SocketStand:
+    loop: RealLoop
+    dial: Callable[[RealLoop], Transport]
+    device: Path | None
+    pid: int | None
+
+    def connect(self) -> Transport:
+        return self.dial(self.loop)
+
+    def open_device(self, node: str) -> DeviceFile | None:
+        if self.device is None:
+            return None
+        try:
+            return RemoteFile(self.device, node)
+        except (OSError, DeviceError):
+            return None
+
+    def fd_count(self) -> int | None:
+        return None if self.pid is None else count_fds(self.pid)
+
+
+def count_fds(pid: int) -> int | None:
+    """The open descriptors of a process, if we may look."""
+    try:
+        return sum(1 for _ in Path(f"/proc/{pid}/fd").iterdir())
+    except OSError:
+        return None
+
+
+class SocketTarget:
+    """A compositor behind a Wayland socket, whoever made it; `device` is a node that both it and we know."""
+
+    def __init__(self, path: Path, *, device: Path | None = None, name: str = "") -> None:
+        self.path = path
+        self.device = device
+        self.name = name or path.name
+        self._pid: int | None = None
+
+    def dial(self, loop: RealLoop) -> Transport:
+        """A connection. Raises OSError."""
+        return connect(loop, self.path)
+
+    def find_pid(self) -> int:
+        """Whose socket it is. Raises OSError when nobody answers."""
+        loop = RealLoop()
+        try:
+            transport = connect(loop, self.path)
+            self._pid = transport.peer_pid()
+            transport.close()
+        finally:
+            loop.close()
+        return self._pid
+
+    @contextmanager
+    def stand(self) -> Iterator[Stand]:
+        loop = RealLoop()
+        asyncio.set_event_loop(loop)
+        try:
+            yield _SocketStand(loop, self.dial, self.device, self._pid)
+        finally:
+            asyncio.set_event_loop(None)
+            loop.close()
