@@ -178,6 +178,7 @@ class World:
         self.clients: list[Client] = []
         self.images: list[Image] = []
         self.is_closed = False
+        self.colors = 0
         self._recorder: Peer | None = None
         self.bystanders: list[Callable[[], None]] = []
         """Look at the machine after every input."""
@@ -303,7 +304,7 @@ class World:
             case _:
                 pass
 
-    def capture(self, output: Output) -> None:
+    def capture(self, output: Output) -> Buffer:
         """Take a picture of the output, as a screenshot tool would."""
         if self._recorder is None:
             self._recorder = self.core.add_client("recorder")
@@ -311,8 +312,26 @@ class World:
             self._recorder, width=output.rect.width, height=output.rect.height, format=FORMAT_XRGB8888
         )
         self.core.capture(output, target, token=target, with_cursor=True, now_ns=self.now_ns)
-        self.core.destroy_buffer(target, self.now_ns)
         self.settle()
+        return target
+
+    def photograph(self, output: Output) -> bytes:
+        """What a full repaint of the output looks like."""
+        target = self.capture(output)
+        self.run_ms(100)
+        with mmap.mmap(target.fd, target.pitch * target.height) as pixels:
+            return bytes(pixels)
+
+    def scanned_out(self, output: Output) -> bytes | None:
+        """What the display shows, if that is one composed image."""
+        crtc = next(view for view in self.device.kms.display.view() if view.crtc_id == self.crtc_of(output))
+        assert crtc.showing is not None
+        if len(crtc.showing.layers) > 1:
+            return None
+        return bytes(crtc.showing.layers[0].gem.memory)
+
+    def crtc_of(self, output: Output) -> int:
+        return self.device.kms.display.crtcs[self.core.outputs.index(output)].id
 
     def close(self) -> None:
         """The compositor ends, then the machine."""
@@ -507,13 +526,18 @@ class Picture:
             self.images[name] = Image(self.client, self.width, self.height, name)
         return self.images[name]
 
+    def color(self) -> int:
+        """Another one for every picture."""
+        self.world.colors += 1
+        return 0xFF00_0000 | self.world.colors * 0x0B_5A7D & 0xFF_FFFF
+
     def render(self, image: Image, gpu_ns: int, *, in_fence: Fd | None = None) -> None:
         """Queue the GPU job that paints the image's next use and signals its acquire point."""
         out_points = (Point(handle=image.acquire, point=image.uses),) if self.explicit else ()
         self.client.file.call(
             Submit(
                 target=image.handle, target_size=(image.width, image.height), pitch=image.pitch,
-                commands=(Fill(rect=(0, 0, image.width, image.height), color=0xFF00_8000),),
+                commands=(Fill(rect=(0, 0, image.width, image.height), color=self.color()),),
                 duration_ns=gpu_ns, out_points=out_points, implicit=not self.explicit,
                 in_fence=Fd(-1) if in_fence is None else in_fence,
                 label=f"{self.client.name}'s {image.name}",

@@ -49,6 +49,7 @@ class AnyHonestSession(RuleBasedStateMachine):
         self.world = World(machine(60_000, 75_000, overlays=1, cursor=True), policy=self.policy)
         self.world.bystanders.append(lambda: check_what_is_read(self.world))
         self.unfinished: list[tuple[Picture, Image]] = []
+        self.is_over = False
 
     @initialize(target=windows, number=st.integers(2, 4))
     def begin(self, number: int) -> object:
@@ -92,7 +93,7 @@ class AnyHonestSession(RuleBasedStateMachine):
         def present(left: int) -> None:
             usable = window.surface.alive and window.client.is_alive and window.toplevel.alive
             names = [name for name in NAMES if usable and window.image(name).is_free]
-            if left and names:
+            if left and names and not self.is_over:
                 window.present(names[0], gpu_ms=gpu_ms).on_frame = lambda: present(left - 1)
 
         present(frames)
@@ -202,11 +203,15 @@ class AnyHonestSession(RuleBasedStateMachine):
         finally:
             self.world.drop()
 
-    def check_that_nothing_is_lost(self) -> None:
-        """When all windows are gone and all flips have landed, every image is free."""
+    def calm_down(self) -> None:
+        self.is_over = True
         while self.unfinished:
             self.submit_late(1)
         self.world.run_ms(200)
+
+    def check_that_nothing_is_lost(self) -> None:
+        """When all windows are gone and all flips have landed, every image is free."""
+        self.calm_down()
         for client in self.world.clients:
             for picture in (*client.windows, *client.pictures):
                 if client.is_alive and picture.surface.alive:
@@ -228,6 +233,18 @@ class AnyHonestSessionOnTime(AnyHonestSession):
             assert frame.missed_by_us == 0, frame
 
 
+class AnyHonestSessionInPixels(AnyHonestSession):
+    """Painting only what changed, onto an image some frames old, is the same as painting everything."""
+
+    policy = Policy(direct_scanout=False)
+
+    def check_that_nothing_is_lost(self) -> None:
+        self.calm_down()
+        for output in self.world.core.outputs:
+            assert self.world.scanned_out(output) == self.world.photograph(output)
+        super().check_that_nothing_is_lost()
+
+
 class AnyHonestSessionOnAClassicDesktop(AnyHonestSession):
     """Fences are forwarded, implicit ones too."""
 
@@ -239,4 +256,5 @@ class AnyHonestSessionOnAClassicDesktop(AnyHonestSession):
 
 TestAnyHonestSession = AnyHonestSession.TestCase
 TestAnyHonestSessionOnTime = AnyHonestSessionOnTime.TestCase
+TestAnyHonestSessionInPixels = AnyHonestSessionInPixels.TestCase
 TestAnyHonestSessionOnAClassicDesktop = AnyHonestSessionOnAClassicDesktop.TestCase
