@@ -6,8 +6,10 @@ from types import CodeType, FrameType
 from typing import Any, Final, NamedTuple
 
 _ROOT: Final = "syncline.kms_model."
-_PLUMBING: Final = tuple(
-    f"{_ROOT}{name}" for name in ("checker", "fence", "chain", "array", "task", "kernel")
+_CHECKER: Final = f"{_ROOT}checker."
+_PLUMBING: Final = frozenset(
+    f"{_ROOT}{name}"
+    for name in ("array", "chain", "fence", "kernel", "merge", "resv", "sync_file", "syncobj", "task")
 )
 
 
@@ -33,7 +35,8 @@ def here() -> Site:
     """The innermost frame that is nobody's plumbing."""
     frame = inspect.currentframe()
     while frame is not None:
-        if not str(frame.f_globals.get("__name__", "")).startswith(_PLUMBING):
+        module = str(frame.f_globals.get("__name__", ""))
+        if module not in _PLUMBING and not module.startswith(_CHECKER):
             return _of(frame)
         frame = frame.f_back
     return OUTSIDE
