@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Final, Literal, Protocol, TypeVar
 
 from syncline.kms_model import uapi
+from syncline.kms_model.checker import Checker, Ledger
 from syncline.kms_model.device import Device
 from syncline.kms_model.kernel import Kernel
 from syncline.kms_model.profiles import profile
@@ -19,6 +20,9 @@ Node = Literal["card", "render"]
 KernelName = Literal["linux-7.2", "linux-6.12"]
 KERNELS: Final[Mapping[KernelName, str]] = {"linux-7.2": "7.2", "linux-6.12": "6.12"}
 """Replay profiles, and what `profiles.profile` calls their kernels."""
+
+LINGER_NS: Final = 30_000_000_000
+"""After the process has gone: longer than anything that is bounded takes."""
 
 
 class Call(Protocol):
@@ -52,13 +56,17 @@ class OpenFile:
 
 
 class Machine:
-    """`now_ns` does not begin at 0: there, and a little later, a real kernel has not begun to count either."""
+    """`now_ns` does not begin at 0: there, and a little later, a real kernel has not begun to count either.
 
-    def __init__(self, kernel_name: KernelName, *, now_ns: int) -> None:
+    With a `ledger` it is watched, and in the end it waits for what the process has left behind.
+    """
+
+    def __init__(self, kernel_name: KernelName, *, now_ns: int, ledger: Ledger | None = None) -> None:
         self._kernel_version = KERNELS[kernel_name]
         self.warnings: list[str] = []
         self.kernel = Kernel(now_ns=now_ns, trace=self._note)
         self.kernel.descriptors.hears_of_polls = True
+        self._checker = None if ledger is None else Checker(self.kernel, ledger)
         self._devices: dict[str, Device] = {}
         self._open_files: list[OpenFile] = []
         self._anywhere: OpenFile | None = None
@@ -104,9 +112,27 @@ class Machine:
         """Power off."""
         for file in self._open_files:
             file.close()
+        if self._checker is not None:
+            self._end(self._checker)
         if self._anywhere is not None:
             os.close(self._anywhere.readable)
         self.kernel.descriptors.close()
+
+    def _end(self, checker: Checker) -> None:
+        """What exit(2) does to files, and what is left when everything bounded has ended (K24)."""
+        for file in self._open_files:
+            file.device.close(file.file, self.kernel.now_ns)
+        self.settle()
+        self.advance(self.kernel.now_ns + LINGER_NS)
+        self.settle()
+        checker.end(
+            pinned=[
+                f"{name}: a commit under way"
+                for name, device in self._devices.items()
+                for _ in device.kms.display.states
+            ],
+            referred=[type(thing).__name__ for thing in self.kernel.descriptors.known()],
+        )
 
     def _device(self, name: str) -> Device | None:
         if name not in self._devices:

@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from syncline.kms_model.checker import Ledger
 from syncline.lab.replay.machine import KernelName, Machine
 from syncline.lab.replay.perform import perform
 from syncline.lab.replay.process import Fault, Process, Skip
@@ -14,9 +15,9 @@ BOOTED_NS: Final = 100 * NS_PER_S
 """Instants of a run are "large", as on a machine that has been up for a while."""
 
 
-def run_scenario(scenario: Scenario, device: str, kernel: KernelName) -> Run:
-    """`kernel` names one of `machine.KERNELS`. An exception is a fault of the model."""
-    machine = Machine(kernel, now_ns=BOOTED_NS)
+def run_scenario(scenario: Scenario, device: str, kernel: KernelName, *, ledger: Ledger | None = None) -> Run:
+    """`kernel` names one of `machine.KERNELS`. An exception is a fault of the model. `ledger`: under the checker."""
+    machine = Machine(kernel, now_ns=BOOTED_NS, ledger=ledger)
     threads = Threads(machine, start_ns=BOOTED_NS)
     process = Process(machine, threads, device)
     run = Run("ok")

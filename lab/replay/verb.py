@@ -12,6 +12,8 @@ from typing import Annotated, Final
 import msgspec
 from cyclopts import Parameter
 
+from syncline.kms_model.checker import Ledger, Severity, as_text
+from syncline.kms_model.checker.known import UPSTREAM
 from syncline.lab.exit import ALL_SKIPPED, FAIL, PASS, Usage
 from syncline.lab.manners import shown_default
 from syncline.lab.replay.compare import STATUS, Difference, differences
@@ -58,6 +60,9 @@ class Options:
     only: str = "*"
     """Only these scenarios: ids separated by commas; * matches anything."""
 
+    check: bool = False
+    """Under the fence checker: what it found that is not known, and how often."""
+
     json: bool = False
     """A results file on standard output, nothing else."""
 
@@ -76,18 +81,21 @@ def replay(
     recorded = expected.results if expected else {}
     kernel = options.profile or _kernel_of(expected)
     verdicts: dict[str, Verdict] = {}
+    ledger = Ledger(known=UPSTREAM) if options.check else None
     for name, scenario, device in _chosen(scenarios, options):
-        verdicts[name] = _verdict(scenario, device, kernel, recorded.get(name))
+        verdicts[name] = _verdict(scenario, device, kernel, recorded.get(name), ledger)
         if not options.json:
             _tell(name, scenario, verdicts[name])
     if not verdicts:
         raise Usage("no scenario was chosen: look at --only and --device, and at the ids in the file")
     counts = Counter(verdict.word for verdict in verdicts.values())
     if options.json:
-        _write_json(kernel, verdicts)
+        _write_json(kernel, verdicts, ledger)
     else:
         print(_sentence(kernel, counts, is_comparing=expected is not None))
-    if counts["differ"] or counts["fault"]:
+        _tell_findings(ledger)
+    broken = ledger is not None and any(severity is Severity.ERROR for _, severity in ledger.verdict())
+    if counts["differ"] or counts["fault"] or broken:
         return FAIL
     return ALL_SKIPPED if counts["skipped"] == len(verdicts) else PASS
 
@@ -107,9 +115,11 @@ def _chosen(paths: Iterable[Path], options: Options) -> Iterator[tuple[str, Scen
                     yield f"{scenario.id}@{device}", scenario, device
 
 
-def _verdict(scenario: Scenario, device: str, kernel: KernelName, recorded: Run | None) -> Verdict:
+def _verdict(
+    scenario: Scenario, device: str, kernel: KernelName, recorded: Run | None, ledger: Ledger | None
+) -> Verdict:
     try:
-        verdict = Verdict(run_scenario(scenario, device, kernel))
+        verdict = Verdict(run_scenario(scenario, device, kernel, ledger=ledger))
     except Exception as fault:  # noqa: BLE001 - reported, and fails the replay; the other runs are still wanted
         traceback.print_exception(fault, file=sys.stderr)
         verdict = Verdict(Run(f"model fault: {type(fault).__name__}: {fault}"))
@@ -131,6 +141,15 @@ def _tell(name: str, scenario: Scenario, verdict: Verdict) -> None:
         print(f"    model  {_short(difference.model)}")
 
 
+def _tell_findings(ledger: Ledger | None) -> None:
+    if ledger is None:
+        return
+    for report in ledger.reports.values():
+        print(as_text(report))
+    for line in ledger.summary() or ["nothing"]:
+        print(f"checker: {line}")
+
+
 def _short(text: str) -> str:
     return text if len(text) <= SHOWN_CHARS else f"{text[:SHOWN_CHARS]}…"
 
@@ -143,9 +162,9 @@ def _sentence(kernel: KernelName, counts: Mapping[str, int], *, is_comparing: bo
     return f"{kernel}: {total} runs: {', '.join(parts)}"
 
 
-def _write_json(kernel: KernelName, verdicts: Mapping[str, Verdict]) -> None:
+def _write_json(kernel: KernelName, verdicts: Mapping[str, Verdict], ledger: Ledger | None) -> None:
     """A results file of the format, with the verdict of every run beside it."""
-    report = {
+    report: dict[str, object] = {
         "environment": {"kernel": f"{KERNELS[kernel]}.model"},
         "counts": Counter(verdict.word for verdict in verdicts.values()),
         "differences": {
@@ -153,4 +172,10 @@ def _write_json(kernel: KernelName, verdicts: Mapping[str, Verdict]) -> None:
         },
         "results": {name: verdict.run for name, verdict in verdicts.items()},
     }
+    if ledger is not None:
+        report["checker"] = {
+            "reports": list(ledger.reports.values()),
+            "counts": ledger.counts,
+            "suppressed": ledger.suppressed,
+        }
     sys.stdout.buffer.write(msgspec.json.format(msgspec.json.encode(report), indent=1) + b"\n")
