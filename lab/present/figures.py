@@ -1,0 +1,154 @@
+"""The pictures of a run as inline SVG: every frame on the vblank grid, and where the time went.
+
+Colours are Okabe and Ito's, which everybody can tell apart; shape or hatching says the same again.
+"""
+
+import io
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from statistics import mean
+from typing import Final
+
+import matplotlib as mpl
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from syncline.lab.present.outcome import Outcome, Result
+from syncline.lab.present.rows import Row, by_name, counted
+
+BLUE: Final = "#0072B2"
+ORANGE: Final = "#E69F00"
+GREEN: Final = "#009E73"
+VERMILION: Final = "#D55E00"
+GREY: Final = "#767676"
+NS_PER_MS: Final = 1_000_000
+WIDTH: Final = 10.0
+PANEL: Final = 2.4
+ROOM: Final = 1.05
+"""How far the scale goes beyond the longest latency."""
+DOT_SHARE: Final = 5
+"""Panels are so many times wider than the distribution at their right margin."""
+
+PARTS: Final = (
+    ("f2c_ns", "f2c: the client draws", GREY, ""),
+    ("commit_to_acquire_ns", "commit to acquire: the GPU paints", ORANGE, "//"),
+    ("acquire_to_latch_ns", "acquire to latch: waits for the deadline", BLUE, ".."),
+    ("latch_to_flip_ns", "latch to flip: composed, and the margin", GREEN, "\\\\"),
+)
+
+
+def _style(salt: str) -> AbstractContextManager[None]:
+    """`salt` makes the names inside one picture its own, and the same each time."""
+    return mpl.rc_context(
+        {
+            "svg.fonttype": "none",  # text stays text: to be found, copied, and read aloud
+            "svg.hashsalt": salt,
+            "font.family": "sans-serif",
+            "font.size": 9.0,
+            "hatch.linewidth": 0.5,
+            "axes.spines.top": False,
+            "axes.spines.right": False,
+        }
+    )
+
+
+def latency(outcome: Outcome) -> str:
+    """One panel per result, all on the same scale: a dot per frame, a line per vblank, the median and p99."""
+    rows = by_name(outcome.rows)
+    shown = [result for result in outcome.results if result.counted]
+    with _style("latency"):
+        figure = Figure(figsize=(WIDTH, 0.9 + PANEL * max(1, len(shown))), layout="constrained")
+        panels = figure.subplots(
+            max(1, len(shown)), 2, squeeze=False, sharey=True, gridspec_kw={"width_ratios": (DOT_SHARE, 1)}
+        )
+        for result, (dots, margin) in zip(shown, panels, strict=False):
+            _panel(
+                dots, margin, result, [row for row in counted(rows[result.name]) if row.c2p_ns is not None]
+            )
+        panels[-1][0].set_xlabel("frame")
+        panels[-1][1].set_xlabel("frames")
+        return _svg(figure, "Commit to presented, frame by frame")
+
+
+def _name_marks(figure: Figure) -> None:
+    """One legend for all panels: each of its marks may occur in some only."""
+    marks = {
+        label: handle
+        for axes in figure.axes
+        for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)
+    }
+    figure.legend(marks.values(), marks.keys(), loc="outside upper right", ncols=4, fontsize=8, frameon=False)
+
+
+def _panel(dots: Axes, margin: Axes, result: Result, rows: Sequence[Row]) -> None:
+    latencies_ms = [(row.c2p_ns or 0) / NS_PER_MS for row in rows]
+    missed = [bool(row.missed_vblanks) for row in rows]
+    for kind, marker, colour, label in (
+        (False, "o", BLUE, "made the first vblank"),
+        (True, "x", VERMILION, "missed vblanks"),
+    ):
+        frames = [index for index, each in enumerate(missed) if each is kind]
+        if frames:
+            dots.scatter(
+                frames, [latencies_ms[index] for index in frames], s=9, marker=marker, color=colour,
+                linewidths=0.8, label=label,
+            )  # fmt: skip
+    spread = result.columns["c2p_ns"]
+    for value_ns, style, label in ((spread.p50, "-", "median"), (spread.p99, "--", "p99")):
+        dots.axhline(value_ns / NS_PER_MS, color="black", linewidth=0.9, linestyle=style, label=label)
+    dots.set_title(
+        f"{result.name}: median {spread.p50 / NS_PER_MS:.2f} ms, p99 {spread.p99 / NS_PER_MS:.2f} ms",
+        loc="left",
+    )
+    dots.set_ylabel("commit to presented, ms")
+    margin.hist(latencies_ms, bins=30, orientation="horizontal", color=BLUE)
+    longest_ms = max(latencies_ms)
+    for axes in (dots, margin):
+        if result.refresh_ns:
+            refresh_ms = result.refresh_ns / NS_PER_MS
+            for vblank in range(1, round(longest_ms / refresh_ms) + 2):
+                axes.axhline(vblank * refresh_ms, color=GREY, linewidth=0.5, linestyle=":", zorder=0)
+
+
+def parts(outcome: Outcome) -> str:
+    """One bar per result. Means, because the means of the parts add up to the mean of the whole."""
+    rows = by_name(outcome.rows)
+    shown = [result for result in outcome.results if result.counted]
+    with _style("parts"):
+        figure = Figure(figsize=(WIDTH, 1.3 + 0.45 * max(1, len(shown))), layout="constrained")
+        axes = figure.subplots()
+        labelled: set[str] = set()
+        for result in shown:
+            left = 0.0
+            for value, label, colour, hatch in _bars(list(counted(rows[result.name]))):
+                axes.barh(
+                    result.name, value, left=left, color=colour, hatch=hatch, edgecolor="black", linewidth=0.5,
+                    label=None if label in labelled else label,
+                )  # fmt: skip
+                labelled.add(label)
+                left += value
+        axes.invert_yaxis()
+        axes.set_xlabel("mean, ms")
+        if labelled:
+            figure.legend(loc="outside upper left", ncols=2, fontsize=8, frameon=False)
+        return _svg(figure, "Where the time went")
+
+
+def _bars(rows: Sequence[Row]) -> list[tuple[float, str, str, str]]:
+    """Value in ms, label, colour and hatching; the whole latency in one where a compositor does not tell."""
+    if all(row.latch_to_flip_ns is not None for row in rows):
+        return [(_mean_ms(rows, column), label, colour, hatch) for column, label, colour, hatch in PARTS]
+    column, label, colour, hatch = PARTS[0]
+    whole = (_mean_ms(rows, "c2p_ns"), "commit to presented: not told apart", "white", "")
+    return [(_mean_ms(rows, column), label, colour, hatch), whole]
+
+
+def _mean_ms(rows: Sequence[Row], column: str) -> float:
+    return mean(getattr(row, column) or 0 for row in rows) / NS_PER_MS
+
+
+def _svg(figure: Figure, title: str) -> str:
+    """Without the XML prologue, which has no place inside HTML."""
+    text = io.StringIO()
+    figure.savefig(text, format="svg", metadata={"Date": None, "Title": title})
+    return text.getvalue()[text.getvalue().index("<svg") :]

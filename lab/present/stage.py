@@ -1,0 +1,193 @@
+"""A compositor that clients can be measured on: Syncline with its device, or anybody else's, headless."""
+
+import os
+import shlex
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from syncline.lab.exit import Usage
+from syncline.lab.present.plan import OURS
+from syncline.lab.present.process import NOBODY, Process
+
+READY_S: Final = 15.0
+LOOK_AGAIN_S: Final = 0.01
+SETTLE_S: Final = 0.3
+"""A desktop draws its background and starts its helpers after it has begun to listen."""
+
+WESTON_INI: Final = """\
+[core]
+idle-time=0
+[shell]
+panel-position=none
+startup-animation=none
+close-animation=none
+locking=false
+"""
+SWAY_CONFIG: Final = """\
+output HEADLESS-1 resolution {width}x{height}@60Hz
+default_border none
+for_window [app_id=".*"] floating enable
+"""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Stage:
+    """`parts` are the processes whose CPU time counts; only our own stage has a device and event files."""
+
+    name: str
+    socket: Path
+    parts: Sequence[Process]
+    version: str
+    node: Path | None = None
+    events: Path | None = None
+    device_events: Path | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Contender:
+    """Another compositor: how to start it, in a directory of its own that is its XDG_RUNTIME_DIR."""
+
+    name: str
+    command: tuple[str, ...]
+    environment: tuple[tuple[str, str], ...] = ()
+    config: tuple[str, str] | None = None
+    """Name and text of a file that is written into the directory first."""
+    refuses_root: bool = False
+
+
+def contender(word: str, *, output_mode: str) -> Contender:
+    """Of `--against WORD`. Raises Usage for an unknown name, or a program that is not installed."""
+    name, is_command, command = word.partition("=")
+    if is_command:
+        made = Contender(name=name, command=tuple(shlex.split(command)))
+    else:
+        made = _built_in(name, output_mode)
+    if not made.command or not name or name == OURS:
+        raise Usage(f"--against {word}: say NAME=COMMAND, or weston or sway")
+    if shutil.which(made.command[0]) is None:
+        raise Usage(f"--against {word}: there is no command {made.command[0]}: install it, or leave it out")
+    return made
+
+
+def _built_in(name: str, output_mode: str) -> Contender:
+    width, _, height = output_mode.partition("@")[0].partition("x")
+    if name == "weston":
+        command = ["weston", "--backend=headless-backend.so", "--use-pixman", "--socket=wayland-1"]
+        sizes = [f"--width={width}", f"--height={height}", "--config={directory}/weston.ini"]
+        return Contender(name=name, command=(*command, *sizes), config=("weston.ini", WESTON_INI))
+    if name == "sway":
+        return Contender(
+            name=name,
+            command=("sway", "--config", "{directory}/config"),
+            environment=(
+                ("WLR_BACKENDS", "headless"),
+                ("WLR_RENDERER", "pixman"),
+                ("WLR_LIBINPUT_NO_DEVICES", "1"),
+            ),
+            config=("config", SWAY_CONFIG.format(width=width, height=height)),
+            refuses_root=True,
+        )
+    raise Usage(f"--against {name}: only weston and sway are known by name; say {name}=COMMAND")
+
+
+@contextmanager
+def foreign(each: Contender, directory: Path) -> Iterator[Stage]:
+    """Start it and wait until it takes clients. Raises Usage, with its last words, if it does not."""
+    directory.mkdir(mode=0o700)
+    if each.config is not None:
+        (directory / each.config[0]).write_text(each.config[1])
+    as_nobody = each.refuses_root and os.geteuid() == 0
+    if as_nobody:
+        _make_reachable(directory)
+    environment = (
+        os.environ | {"XDG_RUNTIME_DIR": str(directory), "HOME": str(directory)} | dict(each.environment)
+    )
+    for inherited in ("WAYLAND_DISPLAY", "WAYLAND_SOCKET", "DISPLAY"):
+        environment.pop(inherited, None)
+    command = [word.replace("{directory}", str(directory)) for word in each.command]
+    with Process(command, environment, directory / "log", as_nobody=as_nobody) as process:
+        found = _await(each.name, process, lambda: _sockets(directory))
+        time.sleep(SETTLE_S)
+        yield Stage(name=each.name, socket=found, parts=[process], version=_version(each))
+
+
+def _make_reachable(directory: Path) -> None:
+    """Some compositors refuse to run as root: they get the directory, and may pass through its parent."""
+    directory.parent.chmod(0o711)
+    for path in (directory, *directory.iterdir()):
+        os.chown(path, NOBODY, NOBODY)
+
+
+@contextmanager
+def ours(directory: Path, *, output_mode: str, with_device_events: bool) -> Iterator[Stage]:
+    """A device node and a compositor on it. Raises Usage."""
+    directory.mkdir(mode=0o700)
+    node, wayland = directory / "card0", directory / "wayland-1"
+    events, device_events = directory / "compositor.jsonl", directory / "device.jsonl"
+    environment = os.environ | {"XDG_RUNTIME_DIR": str(directory)}
+    tool = [sys.executable, "-m", "syncline"]
+    device_words = ["device", "--socket", str(node), "--output", output_mode]
+    if with_device_events:
+        device_words += ["--events", str(device_events)]
+    compositor_words = [
+        "compositor",
+        "--device",
+        str(node),
+        "--socket",
+        str(wayland),
+        "--events",
+        str(events),
+    ]
+    with Process([*tool, *device_words], environment, directory / "device.log") as device:
+        _await("device", device, lambda: _answering([node], socket.SOCK_SEQPACKET))
+        with Process([*tool, *compositor_words], environment, directory / "compositor.log") as compositor:
+            _await("compositor", compositor, lambda: _answering([wayland], socket.SOCK_STREAM))
+            time.sleep(SETTLE_S)
+            yield Stage(
+                name=OURS,
+                socket=wayland,
+                parts=[compositor, device],
+                version="",
+                node=node,
+                events=events,
+                device_events=device_events if with_device_events else None,
+            )
+
+
+def _await(name: str, process: Process, look: Callable[[], Path | None]) -> Path:
+    end_s = time.monotonic() + READY_S
+    while (found := look()) is None:
+        if process.ended:
+            raise Usage(f"{name} {process.obituary}")
+        if time.monotonic() > end_s:
+            raise Usage(f"{name} took no client within {READY_S:.0f} s: try its command by hand")
+        time.sleep(LOOK_AGAIN_S)
+    return found
+
+
+def _sockets(directory: Path) -> Path | None:
+    """The Wayland socket that a compositor has chosen itself."""
+    return _answering(sorted(directory.glob("wayland-*[0-9]")), socket.SOCK_STREAM)
+
+
+def _answering(paths: Iterable[Path], kind: socket.SocketKind) -> Path | None:
+    for path in paths:
+        with socket.socket(socket.AF_UNIX, kind) as probe:
+            if probe.connect_ex(str(path)) == 0:
+                return path
+    return None
+
+
+def _version(each: Contender) -> str:
+    if each.name not in {"weston", "sway"}:
+        return ""
+    said = subprocess.run([each.command[0], "--version"], capture_output=True, text=True, check=False).stdout
+    return said.strip().splitlines()[0] if said.strip() else ""
