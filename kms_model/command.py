@@ -12,11 +12,13 @@ from typing import Final
 
 from cyclopts import App, CycloptsError, Parameter
 
+from syncline.kms_model.checker import Policy, Violation
 from syncline.kms_model.journal import open_sink
 from syncline.kms_model.kms.mode import Output
 from syncline.kms_model.node import NodeError, default_path, run
 from syncline.kms_model.profiles import CrtcLayout, Profile, profile as profile_named
 
+EXIT_BROKEN: Final = 1
 EXIT_USAGE: Final = 2
 
 
@@ -65,6 +67,9 @@ class Options:
     events: str | None = None
     """Where the event stream goes: a path, or fd:N for an inherited descriptor."""
 
+    check: Policy | None = None
+    """Under the fence checker: collect its reports (on stderr), raise ends at an error, raise-on-warn at a warning."""
+
     ready: str | None = None
     """Where a line is written once callers may connect: a path, or fd:N for an inherited descriptor."""
 
@@ -77,11 +82,14 @@ def launch(options: Options = DEFAULTS) -> int:
     try:
         path = options.socket or default_path(os.environ.get("XDG_RUNTIME_DIR"))
         profile = with_outputs(profile_named(options.profile, options.kernel), options.output)
-        run(path, profile=profile, events=options.events, ready=partial(_tell_ready, options.ready))
+        ready = partial(_tell_ready, options.ready)
+        run(path, profile=profile, events=options.events, check=options.check, say=_say, ready=ready)
     except KeyError:
         return _complain(f"there is no profile {options.profile} of kernel {options.kernel}")
     except NodeError as error:
         return _complain(str(error))
+    except Violation:
+        return EXIT_BROKEN  # the report was said when it was made
     return 0
 
 
@@ -107,6 +115,10 @@ def main(words: Sequence[str] | None = None) -> int:
     except CycloptsError as error:
         return _complain(str(error))
     return status if isinstance(status, int) else 0
+
+
+def _say(text: str) -> None:
+    sys.stderr.write(f"{text}\n")
 
 
 def _complain(sentence: str) -> int:

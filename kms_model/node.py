@@ -16,6 +16,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
+from syncline.kms_model.checker import Policy
+from syncline.kms_model.checker.watch import close_books, watch
 from syncline.kms_model.device import Device
 from syncline.kms_model.journal import Journal, open_sink
 from syncline.kms_model.local import LocalNode
@@ -159,23 +161,48 @@ def run(
     *,
     profile: Profile = SYNCLINE,
     events: str | None = None,
+    check: Policy | None = None,
+    say: Callable[[str], None] = lambda _: None,
     ready: Callable[[], None] = lambda: None,
 ) -> None:
-    """A device node as a whole process. Raises NodeError before it has begun."""
+    """A device node as a whole process. Raises NodeError before it has begun, Violation as `check` wants.
+
+    `say` is told what the fence checker finds, and in the end how often.
+    """
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))  # buffers and fences are descriptors here
 
     async def main(loop: RealLoop) -> None:
         if events is None:
-            await serve(loop, Device(profile), path, ready=ready)
+            await _serve_watched(loop, Device(profile), path, check, say, ready)
             return
         try:
             journal = Journal(loop, open_sink(events))
         except OSError as error:
             raise NodeError(f"cannot write events to {events}: {error.strerror}") from error
         try:
-            await serve(loop, Device(profile, trace=journal.write), path, ready=ready)
+            await _serve_watched(loop, Device(profile, trace=journal.write), path, check, say, ready)
         finally:
             journal.close()
 
     run_real(main)
+
+
+async def _serve_watched(
+    loop: RealLoop,
+    device: Device,
+    path: Path,
+    check: Policy | None,
+    say: Callable[[str], None],
+    ready: Callable[[], None],
+) -> None:
+    if check is None:
+        await serve(loop, device, path, ready=ready)
+        return
+    checker = watch(device.kernel, check, say=say)
+    try:
+        await serve(loop, device, path, ready=ready)
+        close_books(checker, device.kernel, (device,), alone=False)
+    finally:
+        for line in checker.ledger.summary():
+            say(f"checker: {line}")

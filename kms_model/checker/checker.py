@@ -153,7 +153,9 @@ class Checker:
         for fence in tuple(self._published.pending):
             fence.forget()
             if not fence.out:
-                self._left("a published fence is pending", f"{fence.class_name} pending", fence.label)
+                severity = Severity.WARN if fence.exporter.test else Severity.ERROR
+                what = "a published fence is pending"
+                self._left(what, f"{fence.class_name} pending", fence.label, severity)
         for task in tuple(self._actors.tasks.values()):
             if task.is_asleep:
                 self._left(f"{task.name} still sleeps", f"{task.class_name} sleeps", task.label)
@@ -166,8 +168,8 @@ class Checker:
         roots: Iterable[Node] = (*self._published.pending, *self._actors.tasks.values())
         return edges(roots)
 
-    def _left(self, what: str, signature: str, name: str) -> None:
-        self._scene.judge("K24", what, signature=signature, objects=(name,))
+    def _left(self, what: str, signature: str, name: str, severity: Severity = Severity.ERROR) -> None:
+        self._scene.judge("K24", what, signature=signature, severity=severity, objects=(name,))
 
     def _declare(self, fence: Promise) -> None:
         """A fence that nobody exported promises nothing."""

@@ -6,6 +6,7 @@ from typing import Final, Literal, Protocol, TypeVar
 
 from syncline.kms_model import uapi
 from syncline.kms_model.checker import Checker, Ledger
+from syncline.kms_model.checker.watch import close_books
 from syncline.kms_model.device import Device
 from syncline.kms_model.kernel import Kernel
 from syncline.kms_model.profiles import profile
@@ -20,9 +21,6 @@ Node = Literal["card", "render"]
 KernelName = Literal["linux-7.2", "linux-6.12"]
 KERNELS: Final[Mapping[KernelName, str]] = {"linux-7.2": "7.2", "linux-6.12": "6.12"}
 """Replay profiles, and what `profiles.profile` calls their kernels."""
-
-LINGER_NS: Final = 30_000_000_000
-"""After the process has gone: longer than anything that is bounded takes."""
 
 
 class Call(Protocol):
@@ -119,20 +117,10 @@ class Machine:
         self.kernel.descriptors.close()
 
     def _end(self, checker: Checker) -> None:
-        """What exit(2) does to files, and what is left when everything bounded has ended (K24)."""
+        """What exit(2) does to files, and what is left then."""
         for file in self._open_files:
             file.device.close(file.file, self.kernel.now_ns)
-        self.settle()
-        self.advance(self.kernel.now_ns + LINGER_NS)
-        self.settle()
-        checker.end(
-            pinned=[
-                f"{name}: a commit under way"
-                for name, device in self._devices.items()
-                for _ in device.kms.display.states
-            ],
-            referred=[type(thing).__name__ for thing in self.kernel.descriptors.known()],
-        )
+        close_books(checker, self.kernel, self._devices.values(), alone=True)
 
     def _device(self, name: str) -> Device | None:
         if name not in self._devices:

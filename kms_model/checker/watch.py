@@ -1,0 +1,46 @@
+"""A whole machine under the checker: from its first call to what it leaves behind."""
+
+from collections.abc import Callable, Iterable
+from typing import Final
+
+from syncline.kms_model.checker.checker import Checker
+from syncline.kms_model.checker.known import STAMPS
+from syncline.kms_model.checker.ledger import Ledger, Policy
+from syncline.kms_model.checker.report import Report, as_text
+from syncline.kms_model.device import Device
+from syncline.kms_model.kernel import Kernel
+from syncline.kms_model.trace import Warn
+
+LINGER_NS: Final = 30_000_000_000
+"""After everybody has gone: longer than anything that is bounded takes."""
+
+
+def watch(kernel: Kernel, policy: Policy, *, say: Callable[[str], None]) -> Checker:
+    """Reports go to `say` in full, and to the kernel's trace in one sentence."""
+
+    def tell(report: Report) -> None:
+        say(as_text(report))
+        if kernel.trace is not None:
+            kernel.trace(Warn(report.t_ns, report.rule, report.sentence()))
+
+    return Checker(kernel, Ledger(policy, known=(STAMPS,), tell=tell))
+
+
+def close_books(checker: Checker, kernel: Kernel, devices: Iterable[Device], *, alone: bool) -> None:
+    """The files are closed: wait in model time for what is bounded, then look at what is left (K24).
+
+    `alone`: nobody outside is left, so that nobody should hold a descriptor either.
+    """
+    kernel.trace = None
+    kernel.descriptors.collect()
+    kernel.advance(kernel.now_ns + LINGER_NS)
+    kernel.descriptors.collect()
+    kernel.settle()
+    checker.end(
+        pinned=[
+            f"{device.profile.name}: a commit under way"
+            for device in devices
+            for _ in device.kms.display.states
+        ],
+        referred=[type(thing).__name__ for thing in kernel.descriptors.known()] if alone else (),
+    )
