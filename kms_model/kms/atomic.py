@@ -42,7 +42,7 @@ def check_arguments(file: File, request: ModeAtomic) -> None:
         raise DeviceError(EINVAL, "unknown flags")
     if request.timeout_ns < 0:
         raise DeviceError(EINVAL, "a timeout before the clock began")
-    if not file.profile.user_commits and (flags & AtomicFlag.OVERRIDE or request.timeout_ns):
+    if flags & AtomicFlag.OVERRIDE and not file.profile.user_commits:
         raise DeviceError(EINVAL, "no user fences in commits")
     if request.reserved:
         raise DeviceError(EINVAL, "reserved is not zero")

@@ -10,7 +10,7 @@ from syncline.kms_model.kms.commit import commit
 from syncline.kms_model.kms.display import FORMATS, MAX_SIZE, Display
 from syncline.kms_model.kms.lock import AcquireContext, Deadlock
 from syncline.kms_model.kms.objects import Blob, Framebuffer
-from syncline.kms_model.kms.pending import cancel_of, cancel_showing
+from syncline.kms_model.kms.pending import cancel_showing
 from syncline.kms_model.kms.state import AtomicState
 from syncline.kms_model.task import Completion
 from syncline.kms_model.uapi import MODIFIER_LINEAR, Cap, DeviceError, ModeAddFb2
@@ -76,8 +76,7 @@ class Framebuffers:
             self._display.unregister(fb)
 
     def cancel_parked(self, file: File) -> None:
-        """UR14: what waits for user fences is not waited for."""
-        cancel_of(self._display, file)
+        """UR14: what waits for user fences is not waited for. His own went with the mastership."""
         for fb in self._fbs[file]:
             cancel_showing(self._display, fb)
 

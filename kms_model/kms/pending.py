@@ -153,8 +153,6 @@ class ParkedCommit:
         while True:
             try:
                 await self._lock(context)
-                if self.over.done:
-                    return False
                 await state.adopt(self.state)
                 await check(self._display, state)
             except Deadlock as deadlock:

@@ -60,7 +60,7 @@ def check_user_points(state: AtomicState) -> None:
     for plane, new in state.planes.items():
         if new.user_points and new.fb is None:
             raise DeviceError(EINVAL, f"plane {plane.id} waits for a user fence but shows nothing")
-        if dma_out and _has_unnamed_user_fence(new):
+        if dma_out and _has_user_fence(new):
             raise DeviceError(EINVAL, "a dma_fence of a buffer with an implicit user fence (UR15)")
     check_out_points(state)
     if not state.user_points:
@@ -84,8 +84,8 @@ def check_out_points(state: AtomicState) -> None:
             last[owed.slot] = owed.point
 
 
-def _has_unnamed_user_fence(new: PlaneState) -> bool:
-    return new.fb is not None and new.fb.gem.resv.user_fence is not None and not new.user_points
+def _has_user_fence(new: PlaneState) -> bool:
+    return new.fb is not None and new.fb.gem.resv.user_fence is not None
 
 
 def hint_deadline(crtc: Crtc, points: Sequence[UserPoint]) -> None:

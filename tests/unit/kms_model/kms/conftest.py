@@ -12,7 +12,7 @@ from syncline.kms_model.loops import NS_PER_S
 from syncline.kms_model.profiles import SYNCLINE, Profile
 from syncline.kms_model.quirks import UPSTREAM, Quirks
 from syncline.kms_model.task import Pending
-from syncline.kms_model.trace import TraceEvent
+from syncline.kms_model.trace import DropTrace, TraceEvent, WaitTrace
 from syncline.kms_model.uapi import (
     FORMAT_XRGB8888,
     AtomicFlag,
@@ -21,6 +21,7 @@ from syncline.kms_model.uapi import (
     CreateDumb,
     DeviceError,
     Event,
+    FlipDropped,
     ModeAddFb2,
     ModeAtomic,
     ModeCreateBlob,
@@ -37,10 +38,17 @@ from syncline.kms_model.uapi import (
     SwSyncCreateTimeline,
     SwSyncInc,
     SyncFileInfo,
+    SyncobjCreateUser,
+    SyncobjFdToHandle,
+    SyncobjHandleToFd,
+    SyncobjQueryType,
+    SyncobjTimelineSignal,
     encode_mode,
+    encode_user_points,
 )
 
 MS = 1_000_000
+ASK = AtomicFlag.NONBLOCK | AtomicFlag.PAGE_FLIP_EVENT
 Change = tuple[str, str, int]
 
 
@@ -147,24 +155,22 @@ class Client:
 
     # -- commits -------------------------------------------------------------------------------
 
-    def request(self, flags: int, *changes: Change, user_data: int = 0) -> ModeAtomic:
+    def request(self, flags: int, *changes: Change, user_data: int = 0, timeout_ns: int = 0) -> ModeAtomic:
         props = tuple((self.ids[thing], self.prop(thing, name), value) for thing, name, value in changes)
-        return ModeAtomic(int(flags), props, user_data=user_data)
+        return ModeAtomic(int(flags), props, user_data=user_data, timeout_ns=timeout_ns)
 
-    def start_commit(self, flags: int, *changes: Change, user_data: int = 0) -> Pending[AtomicReply]:
-        return self.start(self.request(flags, *changes, user_data=user_data))
+    def start_commit(self, flags: int, *changes: Change, **options: int) -> Pending[AtomicReply]:
+        return self.start(self.request(flags, *changes, **options))
 
-    def commit(self, flags: int, *changes: Change, user_data: int = 0) -> AtomicReply:
+    def commit(self, flags: int, *changes: Change, **options: int) -> AtomicReply:
         """Commit, and let time pass until the ioctl returns."""
-        reply: AtomicReply = self.world.run_until_done(
-            self.start_commit(flags, *changes, user_data=user_data)
-        )
+        reply: AtomicReply = self.world.run_until_done(self.start_commit(flags, *changes, **options))
         self.world.fds += [fd for _, fd in reply.out_fences if fd >= 0]
         return reply
 
-    def refused(self, flags: int, *changes: Change) -> int:
+    def refused(self, flags: int, *changes: Change, **options: int) -> int:
         """The errno of a commit that fails at once."""
-        return self.errno(self.request(flags, *changes))
+        return self.errno(self.request(flags, *changes, **options))
 
     def framebuffer(self, width: int = 0, height: int = 0, *, format: int = FORMAT_XRGB8888) -> int:
         width, height = width or self.mode.hdisplay, height or self.mode.vdisplay
@@ -238,6 +244,41 @@ class Client:
         view = next(view for view in self.world.device.kms.view() if view.crtc_id == self.ids[crtc])
         return None if view.showing is None else view.showing.fb_ids
 
+    # -- user fences ---------------------------------------------------------------------------
+
+    def user_fence(self) -> int:
+        handle: int = self.call(SyncobjCreateUser()).handle
+        return handle
+
+    def take(self, giver: "Client", handle: int) -> int:
+        """A handle of ours for a syncobj of another file."""
+        fd = giver.call(SyncobjHandleToFd(handle)).fd
+        self.world.fds.append(fd)
+        taken: int = self.call(SyncobjFdToHandle(fd)).handle
+        return taken
+
+    def reach(self, handle: int, point: int = 1) -> None:
+        self.call(SyncobjTimelineSignal((handle,), (point,)))
+
+    def slot(self, handle: int) -> tuple[int, int]:
+        """Its value and its status."""
+        reply = self.call(SyncobjQueryType(handle))
+        return reply.value, reply.status
+
+    def blob(self, data: bytes) -> int:
+        blob_id: int = self.call(ModeCreateBlob(data)).blob_id
+        return blob_id
+
+    def waits_for(self, *points: tuple[int, int], plane: str = "primary0") -> Change:
+        return plane, "IN_USER_FENCE", self.blob(encode_user_points(points))
+
+    def owes(self, handle: int, point: int, crtc: str = "crtc0") -> Change:
+        return crtc, "OUT_USER_FENCE", self.blob(encode_user_points([(handle, point)]))
+
+    def parked(self, crtc: str = "crtc0") -> bool:
+        """Is a commit in PENDING_USER there?"""
+        return any(parked.id == self.ids[crtc] for parked in self.world.device.kms.display.parked)
+
     # -- fences --------------------------------------------------------------------------------
 
     def timeline(self) -> int:
@@ -272,6 +313,40 @@ def make_world() -> Iterator[Callable[..., World]]:
         world.close()
 
 
+class Parked:
+    """A commit in PENDING_USER: `fb` for primary0, waiting for point 1 of `fence`, owing point 1 of `out`."""
+
+    def __init__(self, client: "Client", *extra: Change, timeout_ns: int = 0) -> None:
+        self.client = client
+        self.shown = client.light_up()
+        self.fb = client.framebuffer()
+        self.handle = client.handle
+        self.fence, self.out = client.user_fence(), client.user_fence()
+        changes = (("primary0", "FB_ID", self.fb), client.waits_for((self.fence, 1)), *extra)
+        client.commit(ASK, *changes, client.owes(self.out, 1), user_data=1, timeout_ns=timeout_ns)
+
+    def reach(self) -> None:
+        self.client.reach(self.fence)
+
+    def assert_dropped(self, errno: int, *, shown: int = 0) -> None:
+        """Its file was told, its point is written, its framebuffer is free, and the screen is as before."""
+        client = self.client
+        (event,) = client.events()
+        now_ns, crtc = client.world.now_ns, client.ids["crtc0"]
+        assert event == FlipDropped(1, crtc, -errno, now_ns)
+        assert client.slot(self.out) == (1, -errno)
+        assert client.shown() == (shown or self.shown,)
+        assert not client.parked()
+        (drop,) = [each for each in client.world.trace if isinstance(each, DropTrace)]
+        assert drop == DropTrace(now_ns, crtc, (self.fb,), -errno, 1)
+        ends = [each.end for each in client.world.trace if isinstance(each, WaitTrace)]
+        assert ends.count(True) == ends.count(False), "nobody waits any more"
+        self.reach()
+        client.world.run_ms(40)
+        assert client.events() == []
+        assert client.shown() == (shown or self.shown,)
+
+
 @pytest.fixture
 def world(make_world: Callable[..., World]) -> World:
     return make_world()
@@ -296,3 +371,14 @@ def make_lone_client(make_world: Callable[..., World]) -> Callable[..., Client]:
         return Client(make_world(profile, quirks), **options)
 
     return make
+
+
+@pytest.fixture
+def parked(client: Client) -> Parked:
+    return Parked(client)
+
+
+@pytest.fixture
+def park() -> type[Parked]:
+    """For parked commits that want more."""
+    return Parked
