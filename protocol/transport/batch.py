@@ -13,11 +13,12 @@ import msgspec
 
 from syncline.protocol.fd import close_all
 from syncline.protocol.outbox import Packet
+from syncline.protocol.transport import PENDING_FDS
 from syncline.protocol.wire import Malformed
 from syncline.protocol.wire.msgpack import tokens_in, unpacked, with_tokens
 
 VERSION: Final = 1
-SPLIT_BYTES: Final = 1 << 16
+SPLIT_BYTES: Final = 1 << 14
 """What one flush says beyond this is another batch, so that a queue of batches is a bound in bytes."""
 TOKEN_MARK: Final = b"\xd8\x01"
 """How every token begins."""
@@ -111,10 +112,13 @@ def _split(data: bytes) -> Iterator[bytes]:
 
 
 def arrived(data: bytes, exchange: Exchange) -> list[int]:
-    """The descriptors of a batch, up to the first bad token: the message that has it will lack its own."""
+    """The descriptors of a batch, up to the first bad token: the message that has it will lack its own.
+
+    Of more than PENDING_FDS the rest is bad.
+    """
     fds: list[int] = []
     if TOKEN_MARK in data:
-        for token in tokens_in(data):
+        for token in tokens_in(data)[:PENDING_FDS]:
             fd = exchange.redeem(token)
             if fd is None:
                 break

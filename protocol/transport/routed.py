@@ -43,12 +43,13 @@ class RoutedTransport:
         self._on_closed: OnClosed | None = None
         self._inbox: deque[bytes] = deque()
         self._ending = ""  # why, once what is in the inbox has been read
-        self._is_paused = False
+        self._is_paused = True  # until somebody listens
         self._is_closed = False
 
     def start(self, on_data: OnData, on_closed: OnClosed) -> None:
         self._on_data = on_data
         self._on_closed = on_closed
+        self.resume()
 
     def pause(self) -> None:
         self._is_paused = True
@@ -78,12 +79,11 @@ class RoutedTransport:
 
     def lose(self, reason: str) -> None:
         """From the post: nothing more will come."""
-        if self._inbox:
+        if self._inbox or self._on_closed is None:
             self._ending = reason
         elif not self._is_closed:
             self._is_closed = True
-            if self._on_closed is not None:
-                self._on_closed(reason)
+            self._on_closed(reason)
 
     def say(self, data: bytes) -> bool:
         return self._post.send(self.route, data)

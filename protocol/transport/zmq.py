@@ -25,12 +25,15 @@ from syncline.protocol.transport.endpoint import Endpoint, parse, probe, require
 
 BATCH_BYTES: Final = 1 << 18
 """The longest batch that is taken; ZeroMQ hangs up on whoever sends a longer one."""
-QUEUE_BATCHES: Final = 256
-"""What the peer may leave unread, beyond what the kernel holds."""
+QUEUE_BATCHES: Final = 1024
+"""What the peer may leave unread, beyond what the kernel holds: 16 MiB of the longest, a minute of a busy client's."""
 LAST_WORDS_MS: Final = 200
 """How long the end of a process may take because of a peer that does not read."""
 HEARTBEAT_MS: Final = 300
 """Beyond this machine only: here the kernel tells when a process has died."""
+RECONNECT_MS: Final = 1000
+"""Never reached: the socket is closed when the connection is over. With none a refused one would be no news."""
+_ENDS: Final = zmq.EVENT_DISCONNECTED | zmq.EVENT_CONNECT_RETRIED | zmq.EVENT_HANDSHAKE_FAILED_AUTH
 
 
 class ZmqTransport:
@@ -42,10 +45,10 @@ class ZmqTransport:
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         self._socket = self._context.socket(zmq.DEALER)
         prepare(self._socket, place)
-        self._socket.reconnect_ivl = -1
+        self._socket.reconnect_ivl = RECONNECT_MS
         if keys is not None:
             keys.address(self._socket)
-        self._monitor = Monitor(self._socket, zmq.EVENT_DISCONNECTED | zmq.EVENT_HANDSHAKE_FAILED_AUTH)
+        self._monitor = Monitor(self._socket, _ENDS)
         self._peer: int | None = None
         """Where the compositor fetches descriptors; None until it has greeted."""
         self._waiting: list[Packet] = []

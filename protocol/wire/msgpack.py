@@ -1,6 +1,6 @@
 """The MessagePack wire: the same messages as arrays `[object, opcode, arguments…]`, a batch of them at a time.
 
-A batch is what one flush has to say: arrays one behind the other, whole, never cut. Each argument of the
+A batch is what one flush has to say: arrays one behind the other. Each argument of the
 XML is one element: integers as integers, `fixed` as a number that is a multiple of 1/256, a 64-bit value
 as one integer, strings as str (null: nil), arrays as bin, objects and new ids as their number (null: 0),
 the open new_id of wl_registry.bind as `[interface, version, id]`. A descriptor is an extension of type 1
@@ -55,11 +55,14 @@ class MsgpackWire:
 
     def __init__(self, *, message_bytes: int = MESSAGE_BYTES) -> None:
         self._limit = message_bytes
+        self._rest = b""
 
     def frames(self, data: bytes) -> Iterator[tuple[int, int, Body]]:
-        """(object id, opcode, arguments) of every message of a batch. Raises Malformed."""
+        """(object id, opcode, arguments) of every message now complete. Raises Malformed."""
+        if self._rest:
+            data = self._rest + data
         start = 0
-        for end, message in unpacked(data):
+        for end, message in _values(data):
             if end - start > self._limit:
                 raise Malformed(f"message length {end - start} exceeds {self._limit}")
             start = end
@@ -69,6 +72,9 @@ class MsgpackWire:
             if type(object_id) is not int or type(opcode) is not int or opcode < 0:
                 raise Malformed("object and opcode are numbers")
             yield object_id, opcode, message[2:]
+        self._rest = data[start:]
+        if len(self._rest) > self._limit:
+            raise Malformed(f"an unfinished message exceeds {self._limit}")
 
     @staticmethod
     def decoder(message: Message) -> Decoder:
@@ -83,7 +89,16 @@ class MsgpackWire:
 
 
 def unpacked(data: bytes) -> Iterator[tuple[int, object]]:
-    """The values of a batch, each with the offset of its end. Raises Malformed."""
+    """The values of a whole batch, each with the offset of its end. Raises Malformed."""
+    end = 0
+    for end, value in _values(data):
+        yield end, value
+    if end != len(data):
+        raise Malformed("a batch that ends inside a message")
+
+
+def _values(data: bytes) -> Iterator[tuple[int, object]]:
+    """As far as they are complete."""
     unpacker = msgpack.Unpacker(
         use_list=False,
         ext_hook=_extension,
@@ -92,16 +107,12 @@ def unpacked(data: bytes) -> Iterator[tuple[int, object]]:
         max_map_len=0,
         max_ext_len=TOKEN_BYTES,
     )
-    end = 0
     try:
         unpacker.feed(data)
         for value in unpacker:
-            end = unpacker.tell()
-            yield end, value
+            yield unpacker.tell(), value
     except (ValueError, msgpack.UnpackException) as why:
         raise Malformed(f"not MessagePack: {why or type(why).__name__}") from why
-    if end != len(data):
-        raise Malformed("a batch that ends inside a message")
 
 
 def tokens_in(data: bytes) -> list[bytes]:

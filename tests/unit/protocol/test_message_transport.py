@@ -327,6 +327,17 @@ async def test_a_compositor_that_is_gone_is_missed(place: Place) -> None:
 
 
 @told
+async def test_a_compositor_that_was_there_a_moment_ago_is_missed(place: Place) -> None:
+    place.serve().close()
+    place._closed.clear()
+    client = Ear(
+        ZmqTransport(place.loop, parse(f"ipc://{place.folder}/messages"), place.exchange(), keys=None)
+    )
+
+    assert await client.farewell() == "the peer hung up"
+
+
+@told
 async def test_a_client_without_a_word_of_goodbye_leaves_room_for_the_next(place: Place) -> None:
     router = place.serve()
     for _ in range(5):
@@ -348,13 +359,12 @@ async def test_a_client_that_does_not_read_is_hung_up_on_and_nobody_waits_for_it
 
     writes = 0
     while not server.farewells:
-        server.transport.write([(words, [])])
         writes += 1
+        server.transport.write([(words, [])])
         other.transport.write([(pack([3, 0, writes]), [])])
-        await asyncio.sleep(0)
+        await good.until(lambda: good.data.endswith(pack([3, 0, writes])))  # noqa: B023  awaited right here
     assert server.farewells == ["the peer does not read"]
-    assert writes >= QUEUE_BATCHES
-    await good.until(lambda: good.data.endswith(pack([3, 0, writes])))
+    assert writes >= QUEUE_BATCHES // 4, "of four batches each"
 
 
 @told
@@ -383,6 +393,21 @@ async def test_a_paused_client_is_heard_when_it_is_resumed(place: Place) -> None
     await server.farewell()
     assert server.data
     assert [read(fd) for fd in server.fds] == [b"kept"]
+
+
+@told
+async def test_what_a_client_says_before_anybody_listens_is_kept(place: Place) -> None:
+    dealer = place.stranger(place.serve())
+    dealer.send(greeting())
+    dealer.send(pack([3, 0]))
+    dealer.send(BYE)
+    transport = await place._arrivals.get()
+    await place.answer(dealer)
+    assert await place.answer(dealer) == ["bye"]
+
+    server = Ear(transport)
+    await server.farewell()
+    assert server.data == pack([3, 0])
 
 
 @told
