@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from syncline.kms_model.kernel import Kernel
+from syncline.kms_model.observer import Awaited, AwaitedPoint
 from syncline.kms_model.syncobj import Source
 from syncline.kms_model.task import Bell
 from syncline.kms_model.trace import OutPointTrace, WaitTrace
@@ -56,8 +57,12 @@ class PointWait:
         self._kernel = kernel
         self._who = who
         self._points = points
-        self._bell = Bell()
+        self._bell = Bell(self)
         self._called_off = False
+
+    def awaited(self) -> Awaited:
+        missing = (each for each in self._points if not each.reached)
+        return Awaited([AwaitedPoint(each.slot, each.point, is_user=True) for each in missing])
 
     def call_off(self) -> None:
         self._called_off = True
