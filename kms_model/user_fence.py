@@ -178,6 +178,7 @@ class PrivilegedSlot(Slot):
     def __init__(self, host: Host, page: SeqnoPage, watchdog_ns: int) -> None:
         super().__init__(host, page)
         self._watchdog_ns = watchdog_ns
+        self.signallers.add(host)
         self._context = host.new_context()
 
     def find(self, point: int) -> Fence | None:

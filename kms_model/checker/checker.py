@@ -105,8 +105,9 @@ class Checker:
             one for one in inside if isinstance(one, ChainNode if not is_array else ChainNode | FenceArray)
         ]
         if wrong or not members:
-            what = f"a {_kind(wrong[0])} inside a {kind}" if wrong else "an array of nothing"
-            signature = f"{_kind(wrong[0])} in {kind}" if wrong else "empty array"
+            inner = _kind(wrong[0]) if wrong else "nothing"
+            what = f"{inner} inside {kind}"
+            signature = f"{inner} in {kind}"
             names = (_name(one) for one in (container, *wrong))
             self._scene.judge("K9", what, signature=signature, objects=names)
         node.depends(members, f"member of the {kind}")

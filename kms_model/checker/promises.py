@@ -84,11 +84,6 @@ class FenceNode(Node):
     def class_name(self) -> str:
         return self.exporter.name
 
-    @property
-    def is_in_use(self) -> bool:
-        """Somebody can find it, or waits for it."""
-        return bool(self.where or self.into)
-
     def freed(self) -> None:
         self._free_ns = self._scene.clock.now_ns
 
@@ -108,7 +103,7 @@ class FenceNode(Node):
         self._depend(self, things, why, expires=expires)
 
     def misplaced(self, where: str) -> None:
-        self._judge("K9", f"a {self.exporter.name} in a {where}", f"{self.exporter.name} in {where}")
+        self._judge("K9", f"{self.exporter.name} inside {where}", f"{self.exporter.name} in {where}")
 
     def refuse_error(self, errno: int, *, late: bool) -> bool:
         if late:

@@ -170,22 +170,23 @@ class Waits:
         )
 
     def _accuse(self, fence: FenceNode) -> None:
-        """K1 for the fence that depends on user space first-hand; those that depend on it do so through it."""
-        if not fence.is_in_use:
+        """K1 of the fence that depends on user space first-hand, if anybody can see it; `fence` may be another behind it."""
+        if not _is_exposed(fence):
             return
-        tainted = {node for node in _tainted(fence) if not isinstance(node, FenceNode)}
-        sources = {node for node in tainted if node.is_user}
-        path = graph.path_to(fence, sources, tainted)
+        tainted = _tainted(fence)
+        path = graph.path_to(fence, {node for node in tainted if node.is_user}, tainted)
         if not path:
             return
-        names = [fence.class_name, *(edge.target.class_name for edge in path)]
+        at = max(at for at, edge in enumerate(path) if isinstance(edge.source, FenceNode))
+        culprit, point = path[at].source, path[-1].target
+        names = [culprit.class_name, *(edge.target.class_name for edge in path[at:])]
         self._scene.judge(
             "K1",
-            f"a dma_fence of {fence.class_name} depends on {path[-1].target.class_name}",
+            f"a dma_fence of {culprit.class_name} depends on user space: {point.class_name}",
             signature=" > ".join(names),
-            objects=(fence.label, path[-1].target.label),
+            objects=(culprit.label, point.label),
             path=path,
-            classes=f"fence class {fence.class_name} waits for {' > '.join(names[1:])}",
+            classes=f"fence class {culprit.class_name} waits for {' > '.join(names[1:])}",
         )
 
     def _look_for_circle(self, node: Node) -> None:
@@ -236,13 +237,28 @@ def _rotated(names: list[str]) -> list[str]:
     return names[first:] + names[:first]
 
 
-def _tainted(start: Node) -> Iterable[Node]:
-    seen: dict[Node, None] = {start: None}
+def _tainted(start: Node) -> set[Node]:
+    """What `start` reaches along dependencies on user space."""
+    seen = {start}
     queue = [start]
     while queue:
         for target in queue.pop().out:
             if target.tainted and target not in seen:
-                seen[target] = None
-                if not isinstance(target, FenceNode):
-                    queue.append(target)
+                seen.add(target)
+                queue.append(target)
     return seen
+
+
+def _is_exposed(fence: FenceNode) -> bool:
+    """Somebody can find it or sleeps for it, or for one that waits for it. Jobs may queue among themselves."""
+    seen: set[Node] = {fence}
+    queue: list[Node] = [fence]
+    while queue:
+        node = queue.pop()
+        if isinstance(node, TaskNode) or (isinstance(node, FenceNode) and node.where):
+            return True
+        for source in node.into:
+            if source not in seen:
+                seen.add(source)
+                queue.append(source)
+    return False
