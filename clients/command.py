@@ -2,8 +2,8 @@
 
 import os
 import sys
-from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from errno import EACCES, EINVAL
 from functools import partial
 from pathlib import Path
@@ -13,13 +13,20 @@ from cyclopts import App, CycloptsError
 
 from syncline.clients.catalogue import DEMOS, Demo, run_demo
 from syncline.clients.toolkit.loop import ClientError, Context, stop_on_signals
-from syncline.clients.toolkit.options import DEFAULTS, Options
+from syncline.clients.toolkit.options import DEFAULTS, Options, Wire
 from syncline.clients.toolkit.report import Emit, EventStream
 from syncline.clients.toolkit.summary import Summary
+from syncline.kms_model.exchange import Exchange
 from syncline.kms_model.loops import RealLoop, run_real
 from syncline.kms_model.remote import RemoteFile
 from syncline.kms_model.uapi import DeviceError, DropMaster
+from syncline.protocol.recording import Recorder
+from syncline.protocol.transport import Transport, zmq
+from syncline.protocol.transport.curve import load
+from syncline.protocol.transport.endpoint import EndpointError
 from syncline.protocol.transport.unix import connect
+from syncline.protocol.wire.msgpack import MsgpackWire
+from syncline.protocol.wire.wayland import MESSAGE_BYTES_MAX
 
 EXIT_FAILED: Final = 1
 EXIT_USAGE: Final = 2
@@ -88,10 +95,44 @@ async def _run(loop: RealLoop, demo: Demo, options: Options) -> None:
         if demo.needs_device:
             device = _opened("device node", _node_path(options), _open_node)
             owned.callback(device.close)
-        transport = _opened("compositor", _socket_path(options), partial(connect, loop))
-        context = Context(loop=loop, transport=transport, device=device, options=options, emit=emit)
+        observer = owned.enter_context(_recorder(loop, options.record)) if options.record else None
+        transport, wire = _messages(loop, options) if options.wire is Wire.ZMQ else _wayland(loop, options)
+        context = Context(
+            loop=loop, transport=transport, device=device, options=options, emit=emit, wire=wire,
+            observer=observer,
+        )  # fmt: skip
         stop_on_signals(loop, context)
         await run_demo(demo, context)
+
+
+def _wayland(loop: RealLoop, options: Options) -> tuple[Transport, None]:
+    return _opened("compositor", _socket_path(options), partial(connect, loop)), None
+
+
+def _messages(loop: RealLoop, options: Options) -> tuple[Transport, MsgpackWire]:
+    """Descriptors travel through the node, so even a client that paints on the CPU needs it."""
+    endpoint = options.endpoint or f"ipc://{_runtime_dir('--endpoint')}/syncline/messages"
+    exchange = _opened("device node", _node_path(options), lambda path: Exchange(RemoteFile(path, "render")))
+    try:
+        keys = load(Path(options.keys)) if options.keys else None
+        transport = zmq.connect(loop, endpoint, exchange, keys=keys)
+    except EndpointError as error:
+        raise Unavailable(str(error)) from error
+    except OSError as error:
+        raise Unavailable(
+            f"no compositor at {endpoint} ({error.strerror}): start one with `syncline compositor --zmq "
+            f"{endpoint}`, or name it with --endpoint"
+        ) from error
+    return transport, MsgpackWire(message_bytes=MESSAGE_BYTES_MAX)
+
+
+@contextmanager
+def _recorder(loop: RealLoop, target: str) -> Iterator[Recorder]:
+    try:
+        with Path(target).open("wb") as file:
+            yield Recorder(file, loop.now_ns)
+    except OSError as error:
+        raise Unavailable(f"cannot record to {target}: {error.strerror}") from error
 
 
 def _opened(what: str, path: Path, open_: Callable[[Path], T]) -> T:

@@ -23,13 +23,22 @@ from syncline.compositor.core.policy import AcquireMode, ImplicitMode, Policy
 from syncline.compositor.core.report import ReportEvent
 from syncline.compositor.loop import Driver, EventStream
 from syncline.compositor.wayland.globals import CapError, parse_caps
+from syncline.compositor.wayland.server import Server
+from syncline.kms_model.exchange import Exchange
 from syncline.kms_model.journal import open_sink
 from syncline.kms_model.loops import NS_PER_S, RealLoop, run_real, sleep_until
 from syncline.kms_model.node import NodeError, default_path
 from syncline.kms_model.remote import RemoteFile
 from syncline.kms_model.uapi import DeviceError
+from syncline.protocol.recording import Recorder
+from syncline.protocol.trace import Observer
+from syncline.protocol.transport import router
+from syncline.protocol.transport.curve import load
+from syncline.protocol.transport.endpoint import EndpointError
 from syncline.protocol.transport.listener import Listener, NameTaken, listen, listen_anywhere, socket_path
+from syncline.protocol.transport.router import Router
 from syncline.protocol.transport.unix import UnixTransport
+from syncline.protocol.wire.msgpack import MsgpackWire
 
 EXIT_FAILED: Final = 1
 EXIT_USAGE: Final = 2
@@ -69,6 +78,15 @@ class Options:
 
     events: str = ""
     """Where the event stream goes: a path, or fd:N for an inherited descriptor."""
+
+    zmq: str = ""
+    """Take clients over ZeroMQ, too: an endpoint, ipc:///absolute/path or tcp://127.0.0.1:PORT."""
+
+    zmq_keys: str = ""
+    """Folder of CURVE keys, without which no other address is served."""
+
+    record: str = ""
+    """Record every message of every client into this file, for `syncline trace`."""
 
     seconds: Annotated[float, Parameter(validator=Number(gte=0))] = 0.0
     """End after so many seconds; 0: run until a signal comes."""
@@ -128,12 +146,18 @@ async def _run(loop: RealLoop, options: Options, caps: dict[str, int]) -> None:
         device = _open_device(path)
         owned.callback(device.close)
         policy = Policy(acquire=options.acquire, implicit=options.implicit)
-        driver = _take_screens(loop, device, path, policy, caps, report)
+        observer = _recorder(loop, options.record, owned) if options.record else None
+        driver = _take_screens(loop, device, path, policy, caps, report, observer)
         owned.callback(driver.close)
         listener = _listen(loop, options.socket, driver.server.accept)
         owned.callback(listener.close)
+        places = listener.path.name
+        if options.zmq:
+            messages = _listen_for_messages(loop, options, path, driver.server)
+            owned.callback(messages.close)
+            places += f" and {messages.endpoint}"
         screens = ", ".join(f"{each.name} {each.mode.name}" for each in driver.core.outputs)
-        sys.stdout.write(f"syncline compositor: ready on {listener.path.name} ({screens}; device {path})\n")
+        sys.stdout.write(f"syncline compositor: ready on {places} ({screens}; device {path})\n")
         sys.stdout.flush()
         gc.collect()
         gc.freeze()  # modules and tables live for ever; looking through them takes longer than a latch may
@@ -147,9 +171,10 @@ def _take_screens(
     policy: Policy,
     caps: dict[str, int],
     report: Callable[[list[ReportEvent]], None],
+    observer: Observer | None,
 ) -> Driver:
     try:
-        return Driver(loop, device, policy=policy, caps=caps, report=report)
+        return Driver(loop, device, policy=policy, caps=caps, report=report, observer=observer)
     except DeviceError as refusal:
         if refusal.errno == EACCES:
             raise Unavailable(
@@ -190,6 +215,26 @@ def _listen(loop: RealLoop, name: str, on_client: Callable[[UnixTransport], None
         raise Unavailable(f"{taken}: choose another name with --socket") from taken
     except OSError as error:
         raise Unavailable(f"cannot listen on {name or 'a Wayland socket'}: {error.strerror}") from error
+
+
+def _listen_for_messages(loop: RealLoop, options: Options, node: Path, server: Server) -> Router:
+    """Serve the message protocol; descriptors come and go through an open of the node of its own."""
+    exchange = Exchange(RemoteFile(node, "render"))
+    try:
+        keys = load(Path(options.zmq_keys)) if options.zmq_keys else None
+        return router.listen(
+            loop, options.zmq, exchange, lambda peer: server.accept(peer, wire=MsgpackWire()), keys=keys
+        )
+    except EndpointError as error:
+        raise Unavailable(f"{error} (--zmq, --zmq-keys)") from error
+
+
+def _recorder(loop: RealLoop, target: str, owned: ExitStack) -> Recorder:
+    try:
+        file = owned.enter_context(Path(target).open("wb"))  # noqa: SIM115  the stack is the context
+    except OSError as error:
+        raise Unavailable(f"cannot record to {target}: {error.strerror}") from error
+    return Recorder(file, loop.now_ns)
 
 
 def _open_device(path: Path) -> RemoteFile:

@@ -21,6 +21,7 @@ from syncline.kms_model.uapi import (
     SyncobjTimelineWait,
     WaitFlag,
 )
+from syncline.protocol.trace import Observer
 
 WATCHDOG_NS: Final = 1_000_000_000
 """How long a lost wake-up can go unnoticed (ACQ-29)."""
@@ -130,8 +131,9 @@ class Driver:
         policy: Policy,
         caps: Mapping[str, int],
         report: Callable[[list[ReportEvent]], None],
+        observer: Observer | None = None,
     ) -> None:
-        """Lights the screens. Raises DeviceError."""
+        """Lights the screens. Raises DeviceError. `observer` sees every message."""
         self._loop = loop
         self._device = device
         self._deadline: Deadline | None = None
@@ -144,6 +146,7 @@ class Driver:
             report=report,
             settled=self._book_deadline,
             later=loop.call_soon,
+            observer=observer,
         )
         loop.add_reader(device.fileno(), self._read_device)
         self.server.settle()

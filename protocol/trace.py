@@ -26,6 +26,18 @@ class Said:
     discarded: bool = False  # it came for an object that this side had ended
 
 
+@dataclass(frozen=True, slots=True, repr=False)
+class Mention:
+    """What a recording keeps of an object, or with a version of a new id."""
+
+    interface: str
+    id: int
+    version: int = 0
+
+    def __repr__(self) -> str:
+        return f"{'new id ' if self.version else ''}{self.interface}#{self.id}"
+
+
 Observer = Callable[[Said], None]
 
 
@@ -68,7 +80,7 @@ def _word(argument: Argument, value: object) -> str:
 
 def _new_id(argument: Argument, value: object) -> str:
     """An open new_id shows the three arguments that it is on the wire."""
-    assert isinstance(value, NewId)
+    assert isinstance(value, NewId | Mention)
     if argument.interface is None:
         return f'"{value.interface}", {value.version}, new id [unknown]#{value.id}'
     return repr(value)

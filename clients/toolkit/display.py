@@ -22,7 +22,7 @@ class Display:
 
     def __init__(self, context: Context) -> None:
         self.context = context
-        self._wl = WlDisplay.connect()
+        self._wl = WlDisplay.connect(wire=context.wire, observer=context.observer)
         self._link = Link(context.loop, self._wl.connection, context.transport, self._closed)
         self._registry = self._wl.get_registry(Registry)
         self._bound: dict[type[Proxy], Proxy] = {}

@@ -12,7 +12,9 @@ from syncline.clients.toolkit.options import Options
 from syncline.clients.toolkit.report import Emit, Tally, ignore
 from syncline.kms_model.loops import Loop
 from syncline.kms_model.uapi import DeviceFile, Fd
+from syncline.protocol.trace import Observer
 from syncline.protocol.transport import Transport
+from syncline.protocol.wire import Wire
 
 
 class Finished(Exception):
@@ -55,9 +57,14 @@ class Context:
         device: DeviceFile | None,
         options: Options,
         emit: Emit = ignore,
+        wire: Wire | None = None,
+        observer: Observer | None = None,
     ) -> None:
+        """`wire`: how the transport's messages look, None for Wayland's own. `observer` sees each of them."""
         self.loop = loop
         self.transport = transport
+        self.wire = wire
+        self.observer = observer
         self.options = options
         self.emit = emit
         self.tally = Tally()

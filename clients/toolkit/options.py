@@ -38,6 +38,13 @@ class Mode(Enum):
     """At the presentation feedback: the frame before is on the screen."""
 
 
+class Wire(Enum):
+    """The two ways to say the same."""
+
+    WAYLAND = "wayland"
+    ZMQ = "zmq"
+
+
 @Parameter(name="*", negative="", show_default=False)
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Options:
@@ -48,6 +55,18 @@ class Options:
 
     device: str = ""
     """Device node (default: $XDG_RUNTIME_DIR/syncline/card0)."""
+
+    wire: Wire = Wire.WAYLAND
+    """How to talk to the compositor: over its Wayland socket, or in messages over ZeroMQ."""
+
+    endpoint: str = ""
+    """Where it takes messages (default: ipc://$XDG_RUNTIME_DIR/syncline/messages)."""
+
+    keys: str = ""
+    """Folder of CURVE keys, for an endpoint on another machine."""
+
+    record: str = ""
+    """Record every message into this file, for `syncline trace`."""
 
     size: Annotated[Size, Parameter(converter=parse_size, n_tokens=1, metavar="WxH")] = (256, 256)
     """Window size in pixels (default: 256x256); the compositor may ask for another."""

@@ -47,6 +47,7 @@ from syncline.compositor.wayland.session import Session, Stage
 from syncline.kms_model.uapi import Event
 from syncline.protocol.connection import Connection
 from syncline.protocol.display import Globals, serve
+from syncline.protocol.trace import Observer
 from syncline.protocol.transport import Transport
 from syncline.protocol.wire import Wire
 
@@ -85,6 +86,7 @@ class Server:
         report: Callable[[list[ReportEvent]], None],
         settled: Callable[[], None],
         later: Callable[[Callable[[], None]], object],
+        observer: Observer | None = None,
     ) -> None:
         self._core = core
         self._clock = clock
@@ -92,6 +94,7 @@ class Server:
         self._report = report
         self._settled = settled
         self._later = later
+        self._observer = observer
         self._numbers = count(1)
         self._lines: list[_Line] = []
         self._with_output: list[_Line] = []
@@ -112,7 +115,7 @@ class Server:
         session = Session(stage=self._stage, client=client, globals=globals_)
         for offer in offers(session, self._caps):
             globals_.add(offer)
-        connection = serve(globals_, wire=wire, name=client.name)
+        connection = serve(globals_, wire=wire, name=client.name, observer=self._observer)
         line = _Line(session, connection, transport, {})
         self._lines.append(line)
         self._stage.sessions[client] = session
