@@ -31,6 +31,7 @@ class VirtualStand:
     loop: VirtualLoop
     node: LocalNode
     driver: Driver
+    endurance: float = 1.0
 
     def connect(self) -> Transport:
         ours, theirs = pair(self.loop)

@@ -38,6 +38,7 @@ class Case:
     priority: int
     needs: tuple[str, ...]
     device: bool
+    practice: bool
     body: Body
 
     @property
@@ -58,10 +59,12 @@ def case(
     priority: int = 1,
     needs: tuple[str, ...] = (),
     device: bool | None = None,
+    practice: bool = False,
 ) -> Callable[[Body], Body]:
     """Mark `test_obj_02_words(trial)` as case OBJ-02; `statements` are ids with spaces between them.
 
-    Classes D and T bring their own needs; `device=False` says that a T case does without (SHM).
+    Classes D and T bring their own needs; `device=False` says that a T case does without (SHM). `practice`:
+    no statement in the text stands behind it, so that failing it fails a run only when asked.
     """
     has_device = run_class in {RunClass.D, RunClass.T} if device is None else device
     globals_: tuple[str, ...] = (SYNCOBJ, DMABUF) if has_device else ()
@@ -79,6 +82,7 @@ def case(
             priority=priority,
             needs=globals_ + needs,
             device=has_device,
+            practice=practice,
             body=body,
         )
         return body

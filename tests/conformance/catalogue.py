@@ -8,6 +8,9 @@ from syncline.conformance.case import Case, case_of
 MODULES: Final = (
     "test_objects",
     "test_validation",
+    "test_acquire",
+    "test_release",
+    "test_life_cycle",
 )
 
 

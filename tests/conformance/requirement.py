@@ -1,12 +1,10 @@
 """The statements that cases stand on: an id, how binding it is, and one sentence of our own."""
 
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
-
-from syncline.conformance.case import Case
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,12 +21,3 @@ def requirements() -> Mapping[str, Requirement]:
     """All of them by id."""
     table = tomllib.loads(files("syncline.conformance").joinpath("requirements.toml").read_text())
     return {id: Requirement(id, entry["mark"], entry["text"]) for id, entry in table.items()}
-
-
-def is_practice(case: Case) -> bool:
-    """Whether nothing in the text stands behind the case: then failing it fails a run only when asked."""
-    return not _has_text(requirements()[each] for each in case.statements)
-
-
-def _has_text(statements: Iterable[Requirement]) -> bool:
-    return any(each.mark in {"N", "U"} for each in statements)

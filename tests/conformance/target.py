@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Final, Protocol
 
 from syncline.kms_model.loops import RealLoop, VirtualLoop
 from syncline.kms_model.remote import RemoteFile
@@ -15,12 +15,19 @@ from syncline.protocol.transport.unix import connect
 
 TestLoop = RealLoop | VirtualLoop
 
+REAL_ENDURANCE: Final = 0.2
+
 
 class Stand(Protocol):
     """A compositor for the duration of one case: a loop, and ways to reach it."""
 
     @property
     def loop(self) -> TestLoop: ...
+
+    @property
+    def endurance(self) -> float:
+        """How much of the time that a long case may take it gets: 1 where time costs nothing."""
+        ...
 
     def connect(self) -> Transport:
         """A new client. Raises OSError when nobody answers."""
@@ -50,6 +57,7 @@ class _SocketStand:
     dial: Callable[[RealLoop], Transport]
     device: Path | None
     pid: int | None
+    endurance: float = REAL_ENDURANCE
 
     def connect(self) -> Transport:
         return self.dial(self.loop)

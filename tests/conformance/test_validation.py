@@ -5,6 +5,7 @@ from itertools import permutations
 from typing import Final
 
 from syncline.conformance.case import RunClass, case
+from syncline.conformance.pace import check_rate, rate
 from syncline.conformance.thing import Thing
 from syncline.conformance.trial import Trial
 from syncline.conformance.window import Canvas, Frame, Point, Window
@@ -413,24 +414,12 @@ def test_val_33_the_first_commit_of_a_role_has_no_buffer_and_no_points(trial: Tr
 def test_val_34_only_the_offender_is_thrown_out(trial: Trial) -> None:
     """A witness keeps its connection and its frame rate while another client breaks a rule."""
     witness = Window(trial, trial.client("witness"))
-    before = _rate(trial, witness)
+    buffer = witness.image()
+    before = rate(trial, witness, buffer)
     offender = Window(trial, trial.client("offender"))
     offender.attach(offender.image())
     _refused(trial, offender, "no_acquire_point", "no_release_point")
-    after = _rate(trial, witness)
-    trial.check(after * 2 >= before, f"{before} frames in half a second before, {after} after")
-    trial.note(f"witness: {before} frames before, {after} after")
-
-
-def _rate(trial: Trial, window: Canvas) -> int:
-    """Frames in half a second, each begun by the callback of the one before."""
-    end_ns = trial.now_ns() + 500_000_000
-    frames = 0
-    while trial.now_ns() < end_ns:
-        frame = window.show(window.image())
-        trial.expect(lambda frame=frame: frame.is_done, "a frame callback")  # type: ignore[misc]
-        frames += 1
-    return frames
+    check_rate(trial, before, rate(trial, witness, buffer))
 
 
 @case("S46", D, priority=2)

@@ -74,6 +74,15 @@ class Frame:
         assert words is not None, "presented"
         return int(words[0]) * NS_PER_S + int(words[1])
 
+    def forget(self) -> None:
+        """Give the tester's own handles back; what the compositor still needs it has."""
+        for point in (self.acquire, self.release):
+            if point is not None:
+                point.wl.send("destroy")
+                point.timeline.destroy()
+        if self.released is not None:
+            self.released.close()
+
     @property
     def is_presented(self) -> bool:
         return self.outcome == "presented"
@@ -141,6 +150,10 @@ class Canvas:
         self.attach(buffer)
         return self.commit(*points)
 
+    def settle(self, frame: Frame) -> None:
+        """Wait until the frame is on the screen, or at least applied."""
+        self.trial.expect(lambda: frame.is_done, "the frame callback of an image that is ready")
+
     def hide(self) -> Frame:
         """Commit a NULL buffer."""
         self.attach(None)
@@ -165,6 +178,11 @@ class Window(Canvas):
         self.toplevel = self.xdg.make("get_toplevel")
         self.xdg.hooks["configure"] = lambda serial: self.xdg.send("ack_configure", serial)
         self.configure()
+
+    def destroy(self) -> None:
+        """Role, then surface."""
+        for thing in (self.toplevel, self.xdg, self.wl):
+            thing.send("destroy")
 
     def configure(self) -> None:
         """The bufferless commit, and the answer to it."""
