@@ -51,8 +51,7 @@ class CoreBuffer(WlBuffer):
 
     def on_destroyed(self) -> None:
         del self._session.stage.released[self.buffer]
-        if not self._session.gone:
-            self._session.core.destroy_buffer(self.buffer, self._session.now_ns)
+        self._session.core.destroy_buffer(self.buffer, self._session.now_ns)
 
 
 class DmabufBuffer(CoreBuffer):

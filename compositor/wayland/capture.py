@@ -196,8 +196,6 @@ class Frame(Resource):
         """Nothing more will come."""
 
     def on_destroyed(self) -> None:
-        if self._session.gone:
-            return
         if self._is_pending:
             self._session.core.cancel_capture(self, self._session.now_ns)
         if self._between is not None:

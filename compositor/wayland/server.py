@@ -211,11 +211,10 @@ class Server:
     def _drop(self, line: _Line) -> None:
         """Whatever a client leaves behind goes here, in one place, however it went."""
         self._report_error(line)
-        line.session.gone = True
-        self._core.remove_client(line.session.client, self._stage.now_ns)
         line.transport.write(line.connection.take_output())
         line.transport.close()
-        line.connection.hang_up()
+        line.connection.hang_up()  # every object ends; then the core lets go of what no object stood for
+        self._core.remove_client(line.session.client, self._stage.now_ns)
         self._lines.remove(line)
         del self._stage.sessions[line.session.client]
 

@@ -66,12 +66,11 @@ class Stage:
 
 @dataclass(eq=False, slots=True)
 class Session:
-    """One connected client. `gone` while its objects end all at once: then nothing is asked of the core."""
+    """One connected client."""
 
     stage: Stage
     client: Client
     globals: Globals
-    gone: bool = False
     is_journalled: bool = False
     """The core has put this client's violation into the report itself."""
     descriptors: Descriptors = field(default_factory=Descriptors)

@@ -51,7 +51,7 @@ class WpLinuxDrmSyncobjTimelineV1(Resource):
 
     def unuse(self) -> None:
         self._uses -= 1
-        if not self._uses and not self._session.gone:
+        if not self._uses:
             self._session.core.destroy_timeline(self.timeline)
 
     def destroy(self) -> None:

@@ -94,8 +94,7 @@ class Uploads:
         self._slots.remove(slot)
         slot.close()
         del self._session.stage.released[slot.buffer]
-        if not self._session.gone:
-            self._session.core.destroy_buffer(slot.buffer, self._session.now_ns)
+        self._session.core.destroy_buffer(slot.buffer, self._session.now_ns)
 
 
 def damage_in_buffer(pending: PendingState, width: int, height: int) -> Region:

@@ -109,6 +109,19 @@ def test_a_client_that_talks_without_end_takes_turns(make_world) -> None:
     noisy.expect_no_error()
 
 
+def test_what_comes_while_a_flood_is_worked_on_comes_after_it(make_world) -> None:
+    world = make_world(work_ns=100_000)
+    noisy = world.client()
+    surface = noisy.surface()
+    noisy.roundtrip()
+    for _ in range(20):
+        for _ in range(300):
+            surface.send("damage", 0, 0, 1, 1)
+        noisy.link.flush()
+
+    noisy.expect_no_error()
+
+
 def test_an_error_in_the_middle_of_a_flood_is_the_last_word(make_world) -> None:
     world = make_world(work_ns=100_000)
     noisy = world.client()

@@ -1,10 +1,14 @@
 """wl_shm: pools, formats, and images that are right however little of them was damaged."""
 
+import mmap
 import os
+from contextlib import suppress
+from pathlib import Path
 
 import pytest
 
 from syncline.compositor.wayland.descriptors import MAX_HELD
+from syncline.compositor.wayland.upload import SPARE_MAX
 
 INVALID_FORMAT, INVALID_STRIDE, INVALID_FD = range(3)
 RED, BLUE = 0xFFCC0000, 0xFF0000CC
@@ -175,6 +179,75 @@ def test_an_image_is_right_after_every_partial_update(client, world, photograph)
         world.run(40)
         blue = sum(pixel == BLUE for line in photograph() for pixel in line)
         assert blue == 8 * (row + 1)
+
+
+def test_an_image_of_another_size_replaces_the_old_one(client, world, photograph) -> None:
+    window = client.toplevel()
+    for side in (8, 16, 4):
+        buffer, _ = client.shm_buffer(side, side, BLUE)
+        window.surface.send("attach", buffer, 0, 0)
+        window.surface.send("damage_buffer", 0, 0, side, side)
+        window.surface.send("commit")
+        world.run(40)
+        assert sum(pixel == BLUE for line in photograph() for pixel in line) == side * side
+
+
+def test_what_is_on_the_screen_is_not_written_to(client, world) -> None:
+    window = client.toplevel()
+    buffer, memory = client.shm_buffer(8, 8, RED)
+    window.surface.send("attach", buffer, 0, 0)
+    window.surface.send("commit")
+    world.run(40)
+    (surface,) = world.driver.server._lines[0].session.surfaces
+    shown = surface.content.buffer
+    with mmap.mmap(shown.fd, shown.pitch * 8) as pixels:
+        assert pixels[:4] == RED.to_bytes(4, "little")
+
+        memory[:] = BLUE.to_bytes(4, "little") * 64
+        window.surface.send("attach", buffer, 0, 0)
+        window.surface.send("damage_buffer", 0, 0, 8, 8)
+        window.surface.send("commit")
+        client.roundtrip()
+
+        assert pixels[:4] == RED.to_bytes(4, "little")
+
+
+def test_a_queue_of_images_leaves_few_buffers_behind(client, world) -> None:
+    """Updates cached by a synchronized sub-surface hold one buffer each; afterwards a handful is enough."""
+    window = client.toplevel()
+    black, _ = client.shm_buffer()
+    window.surface.send("attach", black, 0, 0)
+    window.surface.send("commit")
+    child = client.surface()
+    client.make(client.bind("wl_subcompositor"), "get_subsurface", child, window.surface)
+    images, _ = client.shm_buffer()
+
+    def commit(count: int) -> None:
+        for _ in range(count):
+            child.send("attach", images, 0, 0)
+            child.send("damage_buffer", 0, 0, 64, 64)
+            child.send("commit")
+        client.roundtrip()
+
+    commit(1)
+    window.surface.send("commit")
+    world.run(60)
+    before = len(open_dmabufs())
+    commit(20)
+    assert len(open_dmabufs()) > before + 20
+
+    window.surface.send("commit")
+    world.run(60)
+
+    assert len(open_dmabufs()) <= before + 3 * (1 + SPARE_MAX)  # each is open in core, mapping and machine
+
+
+def open_dmabufs() -> list[str]:
+    links = []
+    for link in Path("/proc/self/fd").iterdir():
+        with suppress(FileNotFoundError):
+            links.append(str(link.readlink()))
+    return [link for link in links if "dma-buf" in link]
 
 
 def test_what_was_not_damaged_need_not_be_shown_but_may_not_be_garbage(client, world, photograph) -> None:

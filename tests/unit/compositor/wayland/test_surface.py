@@ -235,6 +235,20 @@ def test_a_window_enters_the_output_it_is_on(client, world) -> None:
     assert window.surface.heard("enter") == [[output]]
 
 
+def test_a_window_that_is_unmapped_leaves_its_output(client, world) -> None:
+    output = client.bind("wl_output")
+    window = client.toplevel()
+    buffer, _ = client.shm_buffer()
+    window.surface.send("attach", buffer, 0, 0)
+    window.surface.send("commit")
+    world.run(50)
+    window.surface.send("attach", None, 0, 0)
+    window.surface.send("commit")
+    world.run(50)
+
+    assert window.surface.heard("leave") == [[output]]
+
+
 def test_an_output_bound_late_is_entered_late(client, world) -> None:
     window = client.toplevel()
     buffer, _ = client.shm_buffer()

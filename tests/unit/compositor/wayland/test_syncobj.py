@@ -547,6 +547,8 @@ def test_only_the_offender_is_disconnected(client, world, explicit) -> None:
 )
 def test_a_timeline_that_only_a_pending_point_kept_is_let_go(client, world, explicit, how) -> None:
     """Each way leads to exactly one destruction: a second would be an error of the machine, and of ours."""
+    client.roundtrip()
+    before = syncobjs(world)
     explicit.attach()
     explicit.points(1, 1)
     explicit.acquire.proxy.send("destroy")
@@ -565,6 +567,18 @@ def test_a_timeline_that_only_a_pending_point_kept_is_let_go(client, world, expl
     else:
         client.hang_up()
     world.run(50)
+    if how == "committed":  # the core keeps it as long as it keeps the image
+        explicit.acquire = client.timeline(explicit.manager)
+        explicit.acquire.signal(1)
+        explicit.show(1, 2, client.dmabuf())
+        world.run(50)
 
+    added = {"replaced": 1, "committed": 1, "client gone": -1}.get(how, 0)
+    assert syncobjs(world) == before - 1 + added
     world.core.check_invariants()
     world.client().expect_no_error()
+
+
+def syncobjs(world) -> int:
+    """How many the compositor's file has handles of."""
+    return len(world.card.file.syncobjs.items())
