@@ -37,10 +37,20 @@ VERBS: Final = {
         "Judge a compositor by its socket, one verdict per statement.",
         "syncline conform --socket wayland-1 --junit out.xml",
     ),
+    "bench scale": Verb(
+        "lab.present.scale:scale",
+        "Latency, missed vblanks, CPU time and memory against the number of clients.",
+        "syncline bench scale --most 16 --sync dma",
+    ),
     "bench uapi": Verb(
         "lab.bench.verb:uapi",
         "Calls through the device's door, signal to wake across processes, and long timelines.",
         "syncline bench uapi --json",
+    ),
+    "bench wire": Verb(
+        "lab.bench.verb:wire",
+        "Messages on both wires: encoding, decoding, a round trip beside a bare echo, and many idle clients.",
+        "syncline bench wire --json",
     ),
     "replay": Verb(
         "lab.replay.verb:replay",
@@ -51,6 +61,11 @@ VERBS: Final = {
         "lab.screenshot:screenshot",
         "Photograph a running compositor into a PNG file.",
         "syncline screenshot now.png --socket wayland-1",
+    ),
+    "trace": Verb(
+        "lab.trace:trace",
+        "Print a recording of messages in the notation of WAYLAND_DEBUG.",
+        'syncline trace compositor.rec --match "wp_linux_drm_syncobj*" --match "wl_surface.commit"',
     ),
 }
 PARTS: Final = {

@@ -116,17 +116,18 @@ def _cpu() -> str:
     return platform.machine()
 
 
-def cpu_ns(pids: Sequence[int]) -> int:
-    """CPU time that these processes have had, all their threads: /proc/PID/task/*/schedstat."""
-    threads = [task for pid in pids for task in Path(f"/proc/{pid}/task").iterdir()]
-    return sum(int((task / "schedstat").read_text().split()[0]) for task in threads)
+def cpu_ns(pid: int) -> int:
+    """CPU time that a process has had, all its threads: /proc/PID/task/*/schedstat."""
+    return sum(
+        int((task / "schedstat").read_text().split()[0]) for task in Path(f"/proc/{pid}/task").iterdir()
+    )
 
 
 def memory_bytes(pids: Sequence[int]) -> int:
-    """Their proportional share of memory (Pss), so that a page that two of them map counts once."""
+    """Resident memory of these processes, files aside: RssAnon and RssShmem, which the kernel has at hand."""
     total = 0
     for pid in pids:
-        for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
-            if line.startswith("Pss:"):
+        for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+            if line.startswith(("RssAnon:", "RssShmem:")):
                 total += int(line.split()[1]) * 1024
     return total

@@ -113,7 +113,7 @@ def _result(name: str, rows: Sequence[Row], turns: Sequence[Turn], versions: Map
         missed_by_client=total(row.missed_by_client for row in kept),
         missed_by_compositor=total(row.missed_by_compositor for row in kept),
         over_two_refreshes=total(_is_over_two(row) for row in kept),
-        cpu_per_frame_ns=sum(turn.cpu_ns for turn in turns) // len(shown) if shown else None,
+        cpu_per_frame_ns=sum(sum(turn.cpu_ns) for turn in turns) // len(shown) if shown else None,
         columns={column: each for column, each in spreads.items() if each is not None},
         note=_note(first.compositor, committed=len(rows), shown=len(shown)),
     )
@@ -188,4 +188,4 @@ def _costs(name: str, rows: Sequence[Row], turns: Sequence[Turn]) -> Sample:
     shown = {turn.round: 0 for turn in turns}
     for row in rows:
         shown[row.round] += row.presented_ns is not None
-    return Sample(name, [[turn.cpu_ns // shown[turn.round]] for turn in turns if shown[turn.round]], 50)
+    return Sample(name, [[sum(turn.cpu_ns) // shown[turn.round]] for turn in turns if shown[turn.round]], 50)

@@ -27,11 +27,11 @@ NO_LIMIT_S: Final = 600.0
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Turn:
-    """What one turn cost the compositor: CPU time over the turn, memory in the middle of it."""
+    """What one turn cost: CPU time over the turn, compositor first, then device; the most memory of both."""
 
     name: str
     round: int
-    cpu_ns: int
+    cpu_ns: Sequence[int]
     memory_bytes: int
 
 
@@ -47,7 +47,7 @@ class Recording:
     events: Events
 
 
-def record(options: Options) -> Recording:
+def record(options: Options, *, with_memory: bool = False) -> Recording:
     """Raises Usage when something cannot be started, or a client fails."""
     options.check()
     others = [contender(word, output_mode=options.output_mode) for word in options.against]
@@ -61,7 +61,9 @@ def record(options: Options) -> Recording:
                 directory / OURS, output_mode=options.output_mode, with_device_events=with_device_events
             )
             stages = [owned.enter_context(own), *theirs]
-            takes, turns = run_real(lambda loop: _perform(loop, options, stages, probe, directory))
+            takes, turns = run_real(
+                lambda loop: _perform(loop, options, stages, probe, directory, with_memory=with_memory)
+            )
         machine = probe.read()
         events = read_events(stages[0], takes)
         return Recording(
@@ -75,7 +77,13 @@ def record(options: Options) -> Recording:
 
 
 async def _perform(
-    loop: RealLoop, options: Options, stages: Sequence[Stage], probe: Probe, directory: Path
+    loop: RealLoop,
+    options: Options,
+    stages: Sequence[Stage],
+    probe: Probe,
+    directory: Path,
+    *,
+    with_memory: bool,
 ) -> tuple[list[Take], list[Turn]]:
     takes, turns = [], []
     for number in range(options.turns):
@@ -84,7 +92,7 @@ async def _perform(
                 name = f"{stage.name} {sync.value}"
                 cast = _cast(options, sync, stage, directory, name=name, number=number)
                 takes += cast
-                turns.append(await _turn(loop, options, stage, cast, probe))
+                turns.append(await _turn(loop, options, stage, cast, probe, with_memory=with_memory))
     return takes, turns
 
 
@@ -117,11 +125,12 @@ def _cast(
     return takes
 
 
-async def _turn(loop: Loop, options: Options, stage: Stage, takes: Sequence[Take], probe: Probe) -> Turn:
+async def _turn(
+    loop: Loop, options: Options, stage: Stage, takes: Sequence[Take], probe: Probe, *, with_memory: bool
+) -> Turn:
     pids = [part.pid for part in stage.parts]
-    before_ns = cpu_ns(pids)
+    before_ns = [cpu_ns(pid) for pid in pids]
     begun_ns = loop.now_ns()
-    middle_ns = begun_ns + round(options.seconds_a_turn / 2 * NS_PER_S)
     limit_s = NO_LIMIT_S if options.frames else options.seconds_a_turn + PATIENCE_S
     memory = 0
     log = takes[0].events.with_suffix(".log")
@@ -131,8 +140,8 @@ async def _turn(loop: Loop, options: Options, stage: Stage, takes: Sequence[Take
         def goes_on() -> bool:
             nonlocal memory
             now_ns = loop.now_ns()
-            if options.clients > 1 and not memory and now_ns > middle_ns:
-                memory = memory_bytes(pids)
+            if with_memory:
+                memory = max(memory, memory_bytes(pids))
             return not crowd.ended and now_ns < begun_ns + limit_s * NS_PER_S
 
         await probe.watch(loop, goes_on)
@@ -144,4 +153,5 @@ async def _turn(loop: Loop, options: Options, stage: Stage, takes: Sequence[Take
         if not crowd.is_well:
             raise Usage(f"the client of {takes[0].name} {crowd.obituary}")
     first = takes[0]
-    return Turn(name=first.name, round=first.round, cpu_ns=cpu_ns(pids) - before_ns, memory_bytes=memory)
+    used_ns = [cpu_ns(pid) - before for pid, before in zip(pids, before_ns, strict=True)]
+    return Turn(name=first.name, round=first.round, cpu_ns=used_ns, memory_bytes=memory)

@@ -349,3 +349,16 @@ def test_a_person_gets_a_histogram_a_sentence_per_number_and_the_way_to_repeat_i
     assert "syncline implicit: commit to presented, 36 frames" in told
     assert all(told.count(f" {word}: ") == 1 for word in ("f2c", "c2p", "f2p", "p2p", "t2p", "latch to flip"))
     assert "Repeat: syncline bench present --sync implicit --mode feedback --clients 1 --frames 40" in told
+
+
+def test_scale_tells_what_one_more_client_costs(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["bench", "scale", "--most", "2", "--seconds", "0.5", "--json"]) == 0
+
+    outcome = json.loads(capsys.readouterr().out)
+    one, two = outcome["steps"]
+    assert (one["clients"], two["clients"]) == (1, 2)
+    assert all(0 < step["counted"] < step["shown"] <= step["committed"] for step in (one, two))
+    for figure in ("compositor_cpu_ns", "device_cpu_ns", "memory_bytes"):
+        assert min(one[figure], two[figure]) > 0
+    grown_mib = (two["memory_bytes"] - one["memory_bytes"]) / 2**20
+    assert outcome["slopes"]["MiB"] == pytest.approx(grown_mib)

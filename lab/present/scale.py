@@ -1,0 +1,201 @@
+"""`syncline bench scale`: the same for 1, 2, 4 … clients, and what one more of them costs."""
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Annotated, Final
+
+import msgspec
+import numpy as np
+from cyclopts import Parameter
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.table import Table
+
+from syncline.clients.toolkit.options import Mode
+from syncline.lab.exit import PASS, Usage
+from syncline.lab.manners import shown_default
+from syncline.lab.present.machine import Machine
+from syncline.lab.present.outcome import Spread, spread, total
+from syncline.lab.present.plan import NOT_NEGATIVE, POSITIVE, Options as Present, Sync
+from syncline.lab.present.rows import SCHEMA, counted
+from syncline.lab.present.run import record
+
+COUNTS: Final = (1, 2, 4, 8, 16, 32, 64)
+"""Clients, up to the most that is asked for."""
+NS_PER_MS: Final = 1_000_000
+MIB: Final = 1 << 20
+
+
+@Parameter(name="*", negative="", show_default=shown_default)
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Options:
+    """The command line of `syncline bench scale`."""
+
+    most: Annotated[int, POSITIVE] = 64
+    """The most clients at the same time: 1, 2, 4 … of them are measured."""
+
+    sync: Sync = Sync.SHM
+    """How the clients synchronise: shm, implicit, dma or user."""
+
+    mode: Mode = Mode.FEEDBACK
+    """When the next frame is begun."""
+
+    random_phase: bool = False
+    """Begin every frame up to one refresh later, by lot."""
+
+    gpu_time: Annotated[float | None, NOT_NEGATIVE] = None
+    """Engine time of one frame's job in ms; not with shm."""
+
+    seconds: Annotated[float, NOT_NEGATIVE] = 4.0
+    """How long each number of clients is measured."""
+
+    output_mode: str = "1280x720@60"
+    """The screen, WIDTHxHEIGHT@HZ."""
+
+    seed: int = 0
+    """Seed of everything random."""
+
+    json: bool = False
+    """Everything as JSON on standard output, nothing else."""
+
+
+DEFAULTS: Final = Options()
+
+READINGS: Final = (
+    "p50, p99: commit to presented. Flat until the machine is full is good.",
+    "missed: vblanks per frame after the first that the commit could hope for; by us: though the update was ready.",
+    "CPU, device: CPU time of the compositor and of the device process per frame shown.",
+    "MiB: resident memory of both at most, files aside; its slope is the memory of a client.",
+    "slope: what one more client adds, by least squares over all rows.",
+)
+"""How to read the table."""
+
+
+class Step(msgspec.Struct, frozen=True, kw_only=True):
+    """One number of clients. Times in ns; CPU time is per frame shown, memory is of compositor and device together."""
+
+    clients: int
+    committed: int
+    shown: int
+    counted: int
+    c2p_ns: Spread | None
+    missed_vblanks: int | None
+    missed_by_compositor: int | None
+    compositor_cpu_ns: int | None
+    device_cpu_ns: int | None
+    memory_bytes: int
+    machine: Machine
+
+
+class Outcome(msgspec.Struct, frozen=True, kw_only=True):
+    """What `--json` prints. `slopes`: what one more client adds to each figure, by least squares over all steps."""
+
+    schema: int = SCHEMA
+    bench: str = "scale"
+    sync: str
+    seed: int
+    steps: Sequence[Step]
+    slopes: dict[str, float]
+
+
+def scale(options: Options = DEFAULTS) -> int:
+    """Latency, missed vblanks, CPU time and memory against the number of clients."""
+    if not options.seconds:
+        raise Usage("--seconds 0: a measurement needs some time, try 4")
+    console = Console(stderr=True)
+    steps = []
+    for clients in sorted({*(count for count in COUNTS if count < options.most), options.most}):
+        if console.is_terminal:
+            console.print(f"{clients} of {options.most} clients", end="\r", highlight=False)
+        steps.append(_step(options, clients))
+    outcome = Outcome(sync=options.sync.value, seed=options.seed, steps=steps, slopes=slopes(steps))
+    if options.json:
+        sys.stdout.buffer.write(msgspec.json.format(msgspec.json.encode(outcome), indent=2) + b"\n")
+    else:
+        _print(Console(), outcome)
+    return PASS
+
+
+def _step(options: Options, clients: int) -> Step:
+    """On a compositor and a device of its own: memory that was once needed is not given back."""
+    recording = record(
+        Present(
+            sync=(options.sync,),
+            mode=options.mode,
+            random_phase=options.random_phase,
+            gpu_time=options.gpu_time,
+            clients=clients,
+            seconds=options.seconds,
+            output_mode=options.output_mode,
+            seed=options.seed,
+        ),
+        with_memory=True,
+    )
+    kept = list(counted(recording.rows))
+    shown = sum(row.presented_ns is not None for row in recording.rows)
+    (turn,) = recording.turns
+    compositor_ns, device_ns = turn.cpu_ns
+    return Step(
+        clients=clients,
+        committed=len(recording.rows),
+        shown=shown,
+        counted=len(kept),
+        c2p_ns=spread(row.c2p_ns for row in kept),
+        missed_vblanks=total(row.missed_vblanks for row in kept),
+        missed_by_compositor=total(row.missed_by_compositor for row in kept),
+        compositor_cpu_ns=compositor_ns // shown if shown else None,
+        device_cpu_ns=device_ns // shown if shown else None,
+        memory_bytes=turn.memory_bytes,
+        machine=recording.machine,
+    )
+
+
+def figures(step: Step) -> dict[str, float | None]:
+    """What is shown of a step, and has a slope."""
+    c2p_ns = step.c2p_ns
+    return {
+        "p50 ms": None if c2p_ns is None else c2p_ns.p50 / NS_PER_MS,
+        "p99 ms": None if c2p_ns is None else c2p_ns.p99 / NS_PER_MS,
+        "missed": _per(step.missed_vblanks, step.counted),
+        "by us": _per(step.missed_by_compositor, step.counted),
+        "CPU ms": _per(step.compositor_cpu_ns, NS_PER_MS),
+        "device ms": _per(step.device_cpu_ns, NS_PER_MS),
+        "MiB": _per(step.memory_bytes, MIB),
+    }
+
+
+def _per(value: int | None, unit: int) -> float | None:
+    return None if value is None or not unit else value / unit
+
+
+def slopes(steps: Sequence[Step]) -> dict[str, float]:
+    """What one more client adds, by least squares; nothing for what is not known at two steps at least."""
+    found = {}
+    told = [(step.clients, figures(step)) for step in steps]
+    for name in figures(steps[0]):
+        points = [(clients, value) for clients, each in told if (value := each[name]) is not None]
+        if len(points) >= 2:
+            clients, values = zip(*points, strict=True)
+            found[name] = float(np.polyfit(clients, values, 1)[0])
+    return found
+
+
+def _print(console: Console, outcome: Outcome) -> None:
+    table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0))  # nine columns are to fit into eighty
+    names = list(figures(outcome.steps[0]))
+    for name in ("clients", "shown", *names):
+        table.add_column(name, justify="right", no_wrap=True)
+    for step in outcome.steps:
+        cells = ["" if value is None else f"{value:.2f}" for value in figures(step).values()]
+        table.add_row(str(step.clients), str(step.shown), *cells)
+    table.add_section()
+    slope = (f"{outcome.slopes[name]:+.3f}" if name in outcome.slopes else "" for name in names)
+    table.add_row("slope", "", *slope)
+    console.print(table)
+    for sentence in READINGS:
+        console.print(sentence, highlight=False, markup=False)
+    worst = max(outcome.steps, key=lambda step: step.machine.lateness_p99_ns)
+    console.print(f"With {worst.clients} client(s), where ticks were latest:", highlight=False)
+    for said in worst.machine.sentences:
+        console.print(said, markup=False, highlight=False)
