@@ -2,7 +2,6 @@
 
 import asyncio
 import ctypes
-import gc
 import os
 import resource
 import signal
@@ -26,7 +25,14 @@ from syncline.compositor.wayland.globals import CapError, parse_caps
 from syncline.compositor.wayland.server import Server
 from syncline.kms_model.exchange import Exchange
 from syncline.kms_model.journal import open_sink
-from syncline.kms_model.loops import NS_PER_S, RealLoop, run_real, sleep_until
+from syncline.kms_model.loops import (
+    COMPOSITOR_PRIORITY,
+    NS_PER_S,
+    RealLoop,
+    be_prompt,
+    run_real,
+    sleep_until,
+)
 from syncline.kms_model.node import NodeError, default_path
 from syncline.kms_model.remote import RemoteFile
 from syncline.kms_model.uapi import DeviceError
@@ -159,8 +165,7 @@ async def _run(loop: RealLoop, options: Options, caps: dict[str, int]) -> None:
         screens = ", ".join(f"{each.name} {each.mode.name}" for each in driver.core.outputs)
         sys.stdout.write(f"syncline compositor: ready on {places} ({screens}; device {path})\n")
         sys.stdout.flush()
-        gc.collect()
-        gc.freeze()  # modules and tables live for ever; looking through them takes longer than a latch may
+        be_prompt(COMPOSITOR_PRIORITY)
         await end.wait()
 
 

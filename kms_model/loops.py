@@ -8,6 +8,7 @@ ready the clock jumps to the next deadline. Equal deadlines run in the order the
 
 import asyncio
 import ctypes
+import gc
 import os
 import selectors
 import struct
@@ -21,6 +22,8 @@ T = TypeVar("T")
 L = TypeVar("L", bound="RealLoop | VirtualLoop")
 
 NS_PER_S: Final = 1_000_000_000
+DEVICE_PRIORITY: Final = 2  # the machine comes before those who call it
+COMPOSITOR_PRIORITY: Final = 1
 VIRTUAL_EPOCH_NS: Final = NS_PER_S  # not zero: 0 means "now" or "never" in many a kernel argument
 
 
@@ -221,6 +224,21 @@ def run_virtual(main: Callable[[VirtualLoop], Coroutine[Any, Any, T]]) -> T:
         loop = runner.get_loop()
         assert isinstance(loop, VirtualLoop)
         return runner.run(_loudly(loop, main))
+
+
+def be_prompt(priority: int) -> bool:
+    """Ask for SCHED_RR at `priority`, as compositors do, so that a vblank does not wait behind other programs.
+
+    Also takes what start-up made out of the garbage collector's sight: scanning it costs milliseconds.
+    False: the system did not allow the priority, and the rest holds all the same.
+    """
+    gc.collect()
+    gc.freeze()
+    try:
+        os.sched_setscheduler(0, os.SCHED_RR | os.SCHED_RESET_ON_FORK, os.sched_param(priority))
+    except PermissionError:
+        return False
+    return True
 
 
 async def sleep_until(loop: Loop, when_ns: int) -> None:

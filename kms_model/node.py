@@ -21,7 +21,7 @@ from syncline.kms_model.checker.watch import close_books, watch
 from syncline.kms_model.device import Device
 from syncline.kms_model.journal import Journal, open_sink
 from syncline.kms_model.local import LocalNode
-from syncline.kms_model.loops import Loop, RealLoop, run_real
+from syncline.kms_model.loops import DEVICE_PRIORITY, Loop, RealLoop, be_prompt, run_real
 from syncline.kms_model.packet import PACKET_MAX
 from syncline.kms_model.peer import Peer
 from syncline.kms_model.profiles import SYNCLINE, Profile
@@ -173,6 +173,7 @@ def run(
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))  # buffers and fences are descriptors here
 
     async def main(loop: RealLoop) -> None:
+        be_prompt(DEVICE_PRIORITY)
         if events is None:
             await _serve_watched(loop, Device(profile), path, check, say, ready)
             return
