@@ -298,3 +298,22 @@ def test_a_created_buffer_is_shown(client, world, dmabuf) -> None:
 
     client.expect_no_error()
     assert done.heard("done")
+
+
+def test_what_a_client_holds_is_given_back_to_its_account(client, world, dmabuf) -> None:
+    fd, pitch = dmabuf
+    account = world.driver.server._lines[0].session.descriptors
+    buffer = client.dmabuf()
+    unused = params(client)
+    unused.send("add", fd, 0, 0, pitch, LINEAR)
+    failing = params(client)
+    failing.send("add", fd, 0, 0, pitch, LINEAR)
+    failing.send("create", 64, 64, XRGB8888, 1)
+    client.roundtrip()
+    assert account._held == 2
+
+    buffer.send("destroy")
+    unused.send("destroy")
+    client.roundtrip()
+
+    assert account._held == 0
