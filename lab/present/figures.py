@@ -25,7 +25,8 @@ NS_PER_MS: Final = 1_000_000
 WIDTH: Final = 10.0
 PANEL: Final = 2.4
 ROOM: Final = 1.05
-"""How far the scale goes beyond the longest latency."""
+"""How far the scale goes beyond the highest mark."""
+BEYOND_P99: Final = 2
 DOT_SHARE: Final = 5
 """Panels are so many times wider than the distribution at their right margin."""
 
@@ -61,38 +62,69 @@ def latency(outcome: Outcome) -> str:
         panels = figure.subplots(
             max(1, len(shown)), 2, squeeze=False, sharey=True, gridspec_kw={"width_ratios": (DOT_SHARE, 1)}
         )
+        top_ms = _top_ms(shown)
         for result, (dots, margin) in zip(shown, panels, strict=False):
-            _panel(
-                dots, margin, result, [row for row in counted(rows[result.name]) if row.c2p_ns is not None]
-            )
+            _draw_frames(dots, list(counted(rows[result.name])), top_ms)
+            _draw_margin(margin, list(counted(rows[result.name])), top_ms)
+            _draw_levels(dots, margin, result, top_ms)
         panels[-1][0].set_xlabel("frame")
         panels[-1][1].set_xlabel("frames")
+        if shown:
+            panels[0][0].set_ylim(0, ROOM * top_ms)
+            _name_marks(figure)
         return _svg(figure, "Commit to presented, frame by frame")
 
 
+def _top_ms(shown: Sequence[Result]) -> float:
+    """Where the scale ends: one frame that took a second would leave no room for all others."""
+    spreads = [result.columns["c2p_ns"] for result in shown]
+    longest_ns = max((spread.max for spread in spreads), default=1)
+    usual_ns = max((spread.p99 for spread in spreads), default=1)
+    return min(longest_ns, BEYOND_P99 * usual_ns) / NS_PER_MS
+
+
 def _name_marks(figure: Figure) -> None:
-    """One legend for all panels: each of its marks may occur in some only."""
+    """One legend for all panels: some marks occur in some of them only."""
     marks = {
         label: handle
         for axes in figure.axes
         for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)
     }
-    figure.legend(marks.values(), marks.keys(), loc="outside upper right", ncols=4, fontsize=8, frameon=False)
+    figure.legend(
+        list(marks.values()),
+        list(marks),
+        loc="outside upper right",
+        ncols=len(marks),
+        fontsize=8,
+        frameon=False,
+    )
 
 
-def _panel(dots: Axes, margin: Axes, result: Result, rows: Sequence[Row]) -> None:
-    latencies_ms = [(row.c2p_ns or 0) / NS_PER_MS for row in rows]
-    missed = [bool(row.missed_vblanks) for row in rows]
-    for kind, marker, colour, label in (
-        (False, "o", BLUE, "made the first vblank"),
-        (True, "x", VERMILION, "missed vblanks"),
-    ):
-        frames = [index for index, each in enumerate(missed) if each is kind]
-        if frames:
-            dots.scatter(
-                frames, [latencies_ms[index] for index in frames], s=9, marker=marker, color=colour,
-                linewidths=0.8, label=label,
-            )  # fmt: skip
+def _draw_frames(dots: Axes, rows: Sequence[Row], top_ms: float) -> None:
+    """A mark per frame, of three kinds."""
+    marks: dict[tuple[str, str, str], list[tuple[int, float]]] = {}
+    for index, row in enumerate(rows):
+        value_ms = (row.c2p_ns or 0) / NS_PER_MS
+        if value_ms > top_ms:
+            mark = ("^", VERMILION, "beyond the scale")
+        elif row.missed_vblanks:
+            mark = ("x", VERMILION, "missed vblanks")
+        else:
+            mark = ("o", BLUE, "made the first vblank")
+        marks.setdefault(mark, []).append((index, min(value_ms, top_ms)))
+    for (shape, colour, label), points in marks.items():
+        frames, values = zip(*points, strict=True)
+        dots.scatter(frames, values, s=9, marker=shape, color=colour, linewidths=0.8, label=label)
+
+
+def _draw_margin(margin: Axes, rows: Sequence[Row], top_ms: float) -> None:
+    """How often which latency occurred."""
+    values_ms = [min((row.c2p_ns or 0) / NS_PER_MS, top_ms) for row in rows]
+    margin.hist(values_ms, bins=30, range=(0, top_ms), orientation="horizontal", color=BLUE)
+
+
+def _draw_levels(dots: Axes, margin: Axes, result: Result, top_ms: float) -> None:
+    """Median, p99, and a line for every refresh."""
     spread = result.columns["c2p_ns"]
     for value_ns, style, label in ((spread.p50, "-", "median"), (spread.p99, "--", "p99")):
         dots.axhline(value_ns / NS_PER_MS, color="black", linewidth=0.9, linestyle=style, label=label)
@@ -101,13 +133,11 @@ def _panel(dots: Axes, margin: Axes, result: Result, rows: Sequence[Row]) -> Non
         loc="left",
     )
     dots.set_ylabel("commit to presented, ms")
-    margin.hist(latencies_ms, bins=30, orientation="horizontal", color=BLUE)
-    longest_ms = max(latencies_ms)
-    for axes in (dots, margin):
-        if result.refresh_ns:
-            refresh_ms = result.refresh_ns / NS_PER_MS
-            for vblank in range(1, round(longest_ms / refresh_ms) + 2):
-                axes.axhline(vblank * refresh_ms, color=GREY, linewidth=0.5, linestyle=":", zorder=0)
+    if result.refresh_ns:
+        refresh_ms = result.refresh_ns / NS_PER_MS
+        for vblank in range(1, int(ROOM * top_ms / refresh_ms) + 1):
+            for axes in (dots, margin):
+                axes.axhline(vblank * refresh_ms, color=GREY, linewidth=0.6, linestyle=":", zorder=0)
 
 
 def parts(outcome: Outcome) -> str:

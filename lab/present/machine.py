@@ -18,6 +18,9 @@ PROBE_NS: Final = NS_PER_S // 100
 BUSY_PERCENT: Final = 10.0
 """Of one core, used by others or stolen: from there on frames are late for reasons not measured here."""
 
+STANDSTILL_NS: Final = NS_PER_S // 10
+"""A tick so late was not delayed by load: a virtual machine was paused, or a laptop slept."""
+
 
 class Machine(msgspec.Struct, frozen=True, kw_only=True):
     """Lateness in ns: of a timer of our own that rang every 10 ms during the run. Percents are of one core."""
@@ -51,7 +54,10 @@ class Machine(msgspec.Struct, frozen=True, kw_only=True):
         used = f"others used {self.others_percent:.0f} % of a core, {self.stolen_percent:.0f} % were stolen by the host"
         verdict = "The machine was busy with other things" if self.is_busy else "The machine was quiet"
         load = f"load {self.load_before:.1f} before, {self.load_after:.1f} after"
-        return [f"{late} ({self.clock}): no number is better than that.", f"{verdict}: {used}; {load}."]
+        said = [f"{late} ({self.clock}): no number is better than that.", f"{verdict}: {used}; {load}."]
+        if self.lateness_max_ns > STANDSTILL_NS:
+            said.append(f"It stood still for {worst / 1000:.2f} s at one time: the worst values are of that.")
+        return said
 
 
 class Probe:
