@@ -137,6 +137,9 @@ async def fences_that_signal_out_of_order_never_take_the_value_back(machine: Mac
         seen.append(machine.query(handle))
         machine.call(SyncobjTimelineWait((handle,), (seen[-1],), flags=FOR_SUBMIT))
         machine.call(SyncobjTimelineWait((handle,), (seen[-1],), flags=ALL))
+        if seen[-1] < 5:  # a later fence may have signalled, but its point waits for those before
+            assert machine.errno(SyncobjTimelineWait((handle,), (seen[-1] + 1,), flags=ALL)) == ETIME
+            assert machine.errno(SyncobjTimelineWait((handle,), (seen[-1] + 2,), flags=FOR_SUBMIT)) == ETIME
     assert seen == [1, 1, 3, 3, 5]
 
 
@@ -160,6 +163,7 @@ async def the_host_does_not_overtake_the_device(machine: Machine) -> None:
     assert machine.query(handle) == 3
     machine.signal(handle, 8)
     assert machine.query(handle) == 3
+    assert machine.errno(SyncobjTimelineWait((handle,), (8,))) == ETIME
     machine.inc(timeline, 5)
     assert machine.query(handle) == 8
 
