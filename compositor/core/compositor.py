@@ -263,6 +263,7 @@ class Compositor:
             self.remove_client(client, now_ns)
         self._outputs.close(now_ns)
         self._captures.close()
+        self._stage.close()
 
     def check_invariants(self) -> None:
         """AssertionError if the core contradicts itself. Cheap enough for after every input of a test."""

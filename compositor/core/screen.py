@@ -194,9 +194,8 @@ class Screen:
             if self.crtc.primary not in arrangement.planes:
                 self._compose(arrangement, frame, fences)
             for plane, element in arrangement.planes.items():
-                if element.loan.forwarded and element.loan.acquire is not None:
-                    point = element.loan.acquire
-                    fences[plane] = export_point(self._stage.device, point.timeline.handle, point.value)
+                if element.loan.explicit:
+                    fences[plane] = self._in_fence(element.loan)
             self._commit(arrangement, frame, fences, now_ns)
         except DeviceError as refusal:
             self._stage.journal.refused(refusal, "showing a frame", now_ns)
@@ -206,8 +205,15 @@ class Screen:
             return None
         finally:
             for fence in fences.values():
-                self._stage.device.close_fd(fence)
+                if fence != self._stage.done_fence:
+                    self._stage.device.close_fd(fence)
         return frame
+
+    def _in_fence(self, loan: Loan) -> Fd:
+        """What the display waits for: what is left of the acquire, and never the buffer's implicit fences."""
+        if loan.forwarded and loan.acquire is not None:
+            return export_point(self._stage.device, loan.acquire.timeline.handle, loan.acquire.value)
+        return self._stage.done_fence
 
     def _compose(self, arrangement: Arrangement, frame: Frame, fences: dict[Plane, Fd]) -> None:
         stage, implicit = self._stage, self._stage.policy.implicit is ImplicitMode.FORWARD

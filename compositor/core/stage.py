@@ -11,7 +11,15 @@ from syncline.compositor.core.release import Releases
 from syncline.compositor.core.scene import Scene
 from syncline.compositor.core.syncobj import Watcher
 from syncline.compositor.core.waits import Waits
-from syncline.kms_model.uapi import DeviceFile
+from syncline.kms_model.uapi import (
+    CreateFlag,
+    DeviceFile,
+    Fd,
+    HandleFlag,
+    SyncobjCreate,
+    SyncobjDestroy,
+    SyncobjHandleToFd,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +34,11 @@ class Stage:
     releases: Releases
     feedback: Feedback
     scene: Scene
+    done_fence: Fd
+    """A signalled sync_file, lent: as IN_FENCE_FD it keeps the kernel from waiting for implicit fences (S97)."""
+
+    def close(self) -> None:
+        self.device.close_fd(self.done_fence)
 
 
 def build_stage(device: DeviceFile, watcher: Watcher, policy: Policy) -> Stage:
@@ -38,4 +51,12 @@ def build_stage(device: DeviceFile, watcher: Watcher, policy: Policy) -> Stage:
         releases=Releases(device, memory, journal, effects),
         feedback=Feedback(journal, effects, hidden_frame_ns=policy.hidden_frame_ns),
         scene=Scene(),
+        done_fence=_done_fence(device),
     )  # fmt: skip
+
+
+def _done_fence(device: DeviceFile) -> Fd:
+    handle = device.call(SyncobjCreate(flags=CreateFlag.SIGNALED)).handle
+    fence = device.call(SyncobjHandleToFd(handle=handle, flags=HandleFlag.SYNC_FILE)).fd
+    device.call(SyncobjDestroy(handle=handle))
+    return fence

@@ -120,8 +120,8 @@ class _Session:
             (6, 3, 6, 2, 1, 1),
         )[0]
         action()
-        if random.random() < 0.3:
-            self.trial.pass_ms(random.choice((1, 5, 17)))
+        if random.random() < 0.7:
+            self.trial.pass_ms(random.choice((5, 17, 33)))
             self._forget_released()
 
     def _show(self) -> None:
