@@ -3,10 +3,10 @@
 from errno import EINVAL, ERANGE
 from typing import Final
 
-from syncline.kms_model.kms.display import Display
+from syncline.kms_model.kms.display import WRITEBACK_FORMATS, Display
 from syncline.kms_model.kms.objects import Connector, CrtcState, Framebuffer, Plane, PlaneState
 from syncline.kms_model.kms.state import AtomicState
-from syncline.kms_model.uapi import FORMAT_XRGB8888, DeviceError, PlaneType
+from syncline.kms_model.uapi import DeviceError, PlaneType
 
 _ONE: Final = 1 << 16
 
@@ -57,7 +57,7 @@ def _check_job_size(state: AtomicState, connector: Connector) -> None:
     fb, mode = new.writeback.fb, state.crtcs[new.crtc].mode
     if mode is None or (fb.width, fb.height) != (mode.hdisplay, mode.vdisplay):
         raise DeviceError(EINVAL, "the writeback framebuffer has not the size of the mode")
-    if fb.format != FORMAT_XRGB8888:
+    if fb.format not in WRITEBACK_FORMATS:
         raise DeviceError(EINVAL, f"writeback cannot produce format {fb.format:#x}")
 
 

@@ -22,6 +22,7 @@ from syncline.kms_model.uapi import (
 )
 
 FORMATS: Final = (FORMAT_XRGB8888, FORMAT_ARGB8888)
+WRITEBACK_FORMATS: Final = (FORMAT_XRGB8888,)
 MAX_SIZE: Final = 8192
 """Pixels per side of a framebuffer (mode_config.max_width, max_height)."""
 
@@ -186,6 +187,9 @@ class Display:
             output=None if layout is None else layout.output,
             fence_context=self.kernel.new_context(),
         )
+        if connector.writeback:
+            formats = Blob(self.new_id(), struct.pack(f"<{len(WRITEBACK_FORMATS)}I", *WRITEBACK_FORMATS))
+            connector.pixel_formats = self.register(formats)
         self.connectors.append(self.register(connector))
 
 

@@ -75,6 +75,7 @@ class Catalogue:
         self.writeback_fb_id = self._add("WRITEBACK_FB_ID", Kind.OBJECT, target=ObjectType.FB)
         self.writeback_out_fence_ptr = self._add("WRITEBACK_OUT_FENCE_PTR", Kind.RANGE, high=U64)
 
+        self.writeback_pixel_formats = self._add("WRITEBACK_PIXEL_FORMATS", Kind.BLOB, immutable=True)
         self.in_user_fence = self._add("IN_USER_FENCE", Kind.BLOB)
         self.out_user_fence = self._add("OUT_USER_FENCE", Kind.BLOB)
 
@@ -88,7 +89,9 @@ class Catalogue:
             self.of_plane += (self.in_user_fence,)
             self.of_crtc += (self.out_user_fence,)
         self.of_connector = (self.crtc_id, self.vrr_capable)
-        self.of_writeback = (self.crtc_id, self.writeback_fb_id, self.writeback_out_fence_ptr)
+        self.of_writeback = (
+            self.crtc_id, self.writeback_fb_id, self.writeback_out_fence_ptr, self.writeback_pixel_formats,
+        )  # fmt: skip
 
     def _add(
         self,

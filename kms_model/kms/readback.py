@@ -50,6 +50,8 @@ def read_connector(names: Catalogue, connector: Connector, state: ConnectorState
         return _id_of(state.crtc)
     if prop is names.vrr_capable:
         return connector.output is not None and connector.output.vrr_min_mhz > 0
+    if prop is names.writeback_pixel_formats:
+        return _id_of(connector.pixel_formats)
     return 0
 
 
