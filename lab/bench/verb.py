@@ -10,6 +10,8 @@ from rich.console import Console
 from rich.table import Table
 
 from syncline.lab.bench.clock import Pair
+from syncline.lab.bench.echo import round_trips
+from syncline.lab.bench.idle import CrowdCost, crowd_costs
 from syncline.lab.bench.uapi import (
     CallCost,
     Node,
@@ -18,6 +20,7 @@ from syncline.lab.bench.uapi import (
     point_costs,
     wake_costs,
 )
+from syncline.lab.bench.wire import MessageCost, message_costs
 from syncline.lab.exit import PASS
 
 
@@ -27,6 +30,65 @@ class UapiReport(msgspec.Struct, frozen=True):
     calls: Sequence[CallCost]
     wake: Mapping[str, Pair]
     points: Sequence[PointCost]
+
+
+class WireReport(msgspec.Struct, frozen=True):
+    """All medians, in ns and bytes."""
+
+    messages: Sequence[MessageCost]
+    present: Mapping[str, Pair]
+    crowds: Sequence[CrowdCost]
+
+
+def wire(
+    *,
+    json: Annotated[
+        bool, Parameter(help="The numbers as JSON on standard output, nothing else.", negative="")
+    ] = False,
+) -> int:
+    """Messages on both wires: encoding, decoding, a round trip beside a bare echo, and many idle clients."""
+    report = WireReport(message_costs(), round_trips(), crowd_costs())
+    if json:
+        sys.stdout.buffer.write(msgspec.json.format(msgspec.json.encode(report), indent=2) + b"\n")
+        return PASS
+    console = Console()
+    console.print(_messages(report.messages))
+    for cores, pair in report.present.items():
+        console.print(
+            f"attach to release on the message wire, {cores}: {pair.ours_ns / 1000:.1f} µs, "
+            f"{pair.ratio:.2f} times a bare pyzmq and msgpack echo ({pair.bare_ns / 1000:.1f} µs)",
+            highlight=False,
+        )
+    console.print(_crowds(report.crowds))
+    return PASS
+
+
+def _messages(costs: Sequence[MessageCost]) -> Table:
+    table = Table(caption="µs; deliver: from bytes to the handler's return")
+    table.add_column("message")
+    wires = list(costs[0].encode_ns)
+    for name in wires:
+        for heading in ("encode", "decode", "deliver"):
+            table.add_column(f"{name}\n{heading}", justify="right")
+    for cost in costs:
+        cells = [
+            f"{times[name] / 1000:.2f}" if name in times else ""
+            for name in wires
+            for times in (cost.encode_ns, cost.decode_ns, cost.deliver_ns)
+        ]
+        table.add_row(cost.message, *cells)
+    return table
+
+
+def _crowds(costs: Sequence[CrowdCost]) -> Table:
+    table = Table(caption="a round trip of one client to the compositor while the others are idle")
+    table.add_column("wire")
+    for heading in ("clients", "round trip µs", "KiB per client"):
+        table.add_column(heading, justify="right")
+    for cost in costs:
+        weight = "" if cost.bytes_per_client is None else f"{cost.bytes_per_client / 1024:.1f}"
+        table.add_row(cost.wire, f"{cost.clients}", f"{cost.round_trip_ns / 1000:.0f}", weight)
+    return table
 
 
 def uapi(

@@ -84,6 +84,8 @@ def read_greeting(data: bytes) -> Greeting:
 
 def outgoing(packets: Sequence[Packet], exchange: Exchange, address: int) -> list[bytes] | None:
     """The batches of one flush, whose descriptors are deposited and closed. None: the peer does not fetch them."""
+    if len(packets) == 1 and not packets[0][1] and len(packets[0][0]) <= SPLIT_BYTES:
+        return [packets[0][0]]  # as almost always
     said: list[bytes] = []
     is_taken = True
     for data, fds in packets:

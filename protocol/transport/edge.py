@@ -14,22 +14,35 @@ _EVENT: Final = struct.Struct("=HI")
 
 
 class Edge:
-    """Calls `receive` while it says that there was something.
+    """Calls `receive` for each message until it says False, and `idle` when there is none left.
 
     ZeroMQ's descriptor tells of changes only, and sending may swallow one: hence `look`, after every send.
     """
 
-    def __init__(self, loop: Loop, socket: "zmq.Socket[bytes]", receive: Callable[[], bool]) -> None:
+    def __init__(
+        self,
+        loop: Loop,
+        socket: "zmq.Socket[bytes]",
+        receive: Callable[[], bool],
+        idle: Callable[[], None] = lambda: None,
+    ) -> None:
         self._loop = loop
+        self._socket = socket
         self._fd = int(socket.get(zmq.FD))
         self._receive = receive
+        self._idle = idle
         self._is_due = False
         self._is_closed = False
         loop.add_reader(self._fd, self._drain)
-        self.look()
+        self.look_later()
 
     def look(self) -> None:
-        """See at the end of this turn whether something has come."""
+        """Has something come? Then it is taken in another turn."""
+        if not self._is_due and not self._is_closed and self._has_message():
+            self.look_later()
+
+    def look_later(self) -> None:
+        """In another turn, whether or not something has come."""
         if not self._is_due and not self._is_closed:
             self._is_due = True
             self._loop.call_soon(self._look)
@@ -38,11 +51,19 @@ class Edge:
         self._is_due = False
         self._drain()
 
+    def _has_message(self) -> bool:
+        return bool(int(self._socket.get(zmq.EVENTS)) & zmq.POLLIN)
+
     def _drain(self) -> None:
         for _ in range(MESSAGES_PER_TURN):
-            if self._is_closed or not self._receive():
+            if self._is_closed:
                 return
-        self.look()
+            if not self._has_message():
+                self._idle()
+                return
+            if not self._receive():
+                return
+        self.look_later()
 
     def close(self) -> None:
         """Before the socket is."""

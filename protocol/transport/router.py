@@ -30,6 +30,7 @@ STRAGGLERS_MAX: Final = 64
 """Messages that may still come from a client to which goodbye was said; then its connection is cut."""
 PATIENCE: Final = 4096
 """Messages of everybody that are read before a client whose connection has ended is given up."""
+_ROUTE: Final = zmq.DONTWAIT | zmq.SNDMORE
 
 
 @dataclass(eq=False, slots=True)
@@ -80,7 +81,7 @@ class Router:
             _bind(self._socket, place)
             undo.pop_all()
         self._keeper = keeper
-        self._edge = Edge(loop, self._socket, self._receive)
+        self._edge = Edge(loop, self._socket, self._receive, self._bury)
         self._edges = [self._edge, Edge(loop, self._monitor.socket, self._hear)]
         if keeper is not None:
             self._edges.append(Edge(loop, keeper.socket, keeper.answer))
@@ -100,11 +101,13 @@ class Router:
             line = self._lines_by_fd.pop(fd, None)
             if line is not None and line.route:
                 self._departed[line] = 0
-                self._edge.look()
+                self._edge.look_later()
         return False
 
     def _bury(self) -> None:
         """Nothing that was said before those connections ended is left to be read."""
+        if not self._departed:
+            return
         departed, self._departed = self._departed, {}
         for line in departed:
             del self._lines[line.route]
@@ -125,28 +128,31 @@ class Router:
     # Messages.
 
     def _receive(self) -> bool:
-        try:
-            route = self._socket.recv(zmq.DONTWAIT)
-        except zmq.Again:
-            self._bury()
-            return False
-        frame = self._socket.recv(copy=False)
-        surplus = 0
-        while self._socket.rcvmore:
-            self._socket.recv()
-            surplus += 1
+        route = self._socket.recv()
         line = self._lines.get(route)
         if line is None:
-            self._greet(route, frame)
-        elif line.peer is None:
+            self._greet(route, self._socket.recv(copy=False))
+            self._skip_parts()
+            return True
+        data = self._socket.recv()
+        surplus = self._skip_parts()
+        if line.peer is None:
             self._hear_straggler(line)
         elif surplus:
             line.peer.lose("a message of several parts")
             self.dismiss(line.peer)
         else:
-            self._hand_over(line.peer, frame.bytes)
+            self._hand_over(line.peer, data)
         self._age_departed()
         return True
+
+    def _skip_parts(self) -> bool:
+        """Whatever else the message has. Returns whether it had any."""
+        found = False
+        while self._socket.get(zmq.RCVMORE):
+            self._socket.recv()
+            found = True
+        return found
 
     def _hand_over(self, peer: RoutedTransport, data: bytes) -> None:
         if data == BYE:
@@ -188,7 +194,8 @@ class Router:
     def send(self, route: bytes, data: bytes) -> bool:
         """False: the client has QUEUE_BATCHES unread, or is gone."""
         try:
-            self._socket.send_multipart([route, data], zmq.DONTWAIT)
+            self._socket.send(route, _ROUTE)
+            self._socket.send(data, zmq.DONTWAIT)
         except zmq.ZMQError as error:
             if error.errno not in {zmq.EAGAIN, zmq.EHOSTUNREACH}:
                 raise

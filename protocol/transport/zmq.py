@@ -63,7 +63,7 @@ class ZmqTransport:
         self._on_data = on_data
         self._on_closed = on_closed
         self._edges = [
-            Edge(self._loop, self._socket, self._receive),
+            Edge(self._loop, self._socket, self._receive, self._run_dry),
             Edge(self._loop, self._monitor.socket, self._hear),
         ]
 
@@ -72,17 +72,13 @@ class ZmqTransport:
 
     def resume(self) -> None:
         self._is_paused = False
-        self._look()
+        for edge in self._edges:
+            edge.look_later()
 
     def _receive(self) -> bool:
         if self._is_paused:
             return False
-        try:
-            data = self._socket.recv(zmq.DONTWAIT)
-        except zmq.Again:
-            if self._ending:
-                self._end(self._ending)
-            return False
+        data = self._socket.recv()
         if self._peer is None:
             self._welcome(data)
         elif data == BYE:
@@ -90,6 +86,11 @@ class ZmqTransport:
         elif data != NOTHING:
             self._on_data(data, arrived(data, self._exchange))
         return True
+
+    def _run_dry(self) -> None:
+        """Nothing is left to read."""
+        if self._ending and not self._is_paused:
+            self._end(self._ending)
 
     def _welcome(self, data: bytes) -> None:
         try:
@@ -106,7 +107,7 @@ class ZmqTransport:
             failed = event == zmq.EVENT_HANDSHAKE_FAILED_AUTH
             reason = "the keys are not trusted there" if failed else "the peer hung up"
             self._ending = self._ending or reason
-            self._edges[0].look()
+            self._edges[0].look_later()
         return False
 
     def write(self, packets: Sequence[Packet]) -> None:

@@ -25,3 +25,18 @@ def test_bench_uapi_reports_every_call_the_wake_and_long_timelines(
     assert [(cost["points"], cost["held"]) for cost in report["points"]] == [
         (points, held) for points in (10, 1_000, 100_000) for held in (False, True)
     ]
+
+
+def test_bench_wire_reports_both_wires_a_round_trip_and_every_crowd(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert main(["bench", "wire", "--json"]) == 0
+
+    report = json.loads(capsys.readouterr().out)
+    damage = next(each for each in report["messages"] if each["message"] == "wl_surface.damage")
+    for costs in (damage["encode_ns"], damage["decode_ns"], damage["deliver_ns"]):
+        assert set(costs) == {"wayland", "zmq"}
+    assert all(pair["ratio"] > 0 for pair in report["present"].values())
+    assert [(each["wire"], each["clients"]) for each in report["crowds"]] == [
+        (wire, clients) for wire in ("wayland", "zmq") for clients in (1, 10, 100, 500)
+    ]
