@@ -204,7 +204,8 @@ class FenceNode(Node):
             return
         if self._waiters > 0:
             what = f"it was released with {self._waiters} still waiting for it"
-            self._judge("K11", what, f"{self.class_name} released with waiters")
+            signature = f"{self.class_name} released with waiters"
+            self._scene.judge_later("K11", what, signature=signature, objects=(self.label,))
         self._end()
 
     def forget(self) -> None:

@@ -7,7 +7,7 @@ from typing import Protocol
 
 from syncline.kms_model.checker.actors import Actors
 from syncline.kms_model.checker.graph import Edge
-from syncline.kms_model.checker.ledger import Ledger
+from syncline.kms_model.checker.ledger import Ledger, Violation
 from syncline.kms_model.checker.report import Report, Severity
 from syncline.kms_model.checker.site import here
 
@@ -31,6 +31,7 @@ class Scene:
         """The fence locks under which callbacks run now, the innermost last."""
         self._expiries: list[tuple[int, int, Expiring]] = []
         self._order = count()
+        self._owed: list[Violation] = []
 
     def judge(
         self,
@@ -66,8 +67,17 @@ class Scene:
     def expect(self, when_ns: int, thing: Expiring) -> None:
         heappush(self._expiries, (when_ns, next(self._order), thing))
 
+    def judge_later(self, rule: str, what: str, *, signature: str, objects: Iterable[str]) -> None:
+        """The same from where nothing can be raised: while an object dies."""
+        try:
+            self.judge(rule, what, signature=signature, objects=objects)
+        except Violation as violation:
+            self._owed.append(violation)
+
     def look_at_the_clock(self) -> None:
-        """Bounds are checked in passing: nothing wakes an idle machine for them."""
+        """Bounds are checked in passing: nothing wakes an idle machine for them. Raises what could not be before."""
+        if self._owed:
+            raise self._owed.pop()
         while self._expiries and self._expiries[0][0] < self.clock.now_ns:
             thing = heappop(self._expiries)[2]
             again_ns = thing.overdue()

@@ -82,13 +82,9 @@ class Waits:
         """`task` sleeps for this, with its locks."""
         site = asleep(task.runner.coroutine)
         task.any_of = awaited.any_of
-        nodes: dict[Node, Thing] = {}
-        for thing in awaited.things:
-            node = self.node(thing)
-            if node is not None:
-                nodes[node] = thing
-            elif awaited.any_of:
-                return  # one of them is done: the wake-up is on its way
+        if awaited.any_of and any(map(_is_over, awaited.things)):
+            return  # the wake-up is on its way
+        nodes = {node: thing for thing in awaited.things if (node := self.node(thing)) is not None}
         for node, thing in nodes.items():
             edge = Edge(task, node, "sleeps for it", t_ns=self._scene.clock.now_ns, site=site)
             edge.expires = expires
@@ -223,6 +219,10 @@ class Waits:
             classes="; ".join(_class_sentence(name, one) for name, one in circle),
             consequence="it did not hang this time; with another timing it does",
         )
+
+
+def _is_over(thing: Thing) -> bool:
+    return (isinstance(thing, Fence) and thing.told) or (isinstance(thing, Task) and thing.done)
 
 
 def _class_sentence(before: str, edge: Edge) -> str:

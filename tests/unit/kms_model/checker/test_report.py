@@ -184,6 +184,16 @@ def test_the_policy_decides_what_ends_the_run(rig: Any, policy: Policy, raises: 
     assert len(checker.ledger.reports) == 2
 
 
+def test_what_is_found_as_an_object_dies_is_raised_at_the_next_call(rig: Any) -> None:
+    checker = Checker(rig.kernel, Ledger(Policy.RAISE))
+    exported(checker, rig).add_callback(lambda _: None)
+
+    with pytest.raises(Violation, match="K11"):
+        rig.create()
+
+    assert rig.create()
+
+
 def test_a_finding_is_suppressed_only_by_a_named_reason_and_is_counted(rig: Any) -> None:
     known = Known("a colleague looks at it", "K2 hope *")
     checker = Checker(rig.kernel, Ledger(Policy.RAISE, known=[known]))
