@@ -49,6 +49,7 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
     compositor: str
     version: str
     sync: str
+    wire: str
     committed: int
     shown: int
     counted: int
@@ -105,6 +106,7 @@ def _result(name: str, rows: Sequence[Row], turns: Sequence[Turn], versions: Map
         compositor=first.compositor,
         version=versions.get(first.compositor, ""),
         sync=first.sync,
+        wire=first.wire,
         committed=len(rows),
         shown=len(shown),
         counted=len(kept),

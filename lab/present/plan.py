@@ -11,7 +11,7 @@ from cyclopts import Parameter
 from cyclopts.validators import Number
 
 from syncline.clients.catalogue import DEMOS, Demo
-from syncline.clients.toolkit.options import Mode
+from syncline.clients.toolkit.options import Mode, Wire
 from syncline.lab.exit import Usage
 from syncline.lab.manners import shown_default
 
@@ -46,6 +46,9 @@ class Options:
 
     sync: tuple[Sync, ...] = ()
     """How the client synchronises: shm, implicit, dma or user; repeatable (default: shm)."""
+
+    wire: tuple[Wire, ...] = ()
+    """What the messages travel on: wayland, or zmq for MessagePack over ZeroMQ; repeatable (default: wayland)."""
 
     against: tuple[str, ...] = ()
     """Another compositor, measured in turns with Syncline: weston, sway, or NAME=COMMAND; repeatable."""
@@ -100,9 +103,13 @@ class Options:
         return tuple(dict.fromkeys(self.sync)) or (Sync.SHM,)
 
     @property
+    def wires(self) -> tuple[Wire, ...]:
+        return tuple(dict.fromkeys(self.wire)) or (Wire.WAYLAND,)
+
+    @property
     def turns(self) -> int:
         """Rounds in which everybody gets one turn."""
-        is_alone = len(self.syncs) + len(self.against) == 1
+        is_alone = len(self.syncs) * len(self.wires) + len(self.against) == 1
         return self.rounds or (1 if is_alone else ROUNDS_AGAINST)
 
     @property
@@ -120,6 +127,11 @@ class Options:
             client_of(sync)
         if self.against and self.syncs != (Sync.SHM,):
             raise Usage("--against: no other compositor takes buffers of the modelled GPU: use --sync shm")
+        if self.against and self.wires != (Wire.WAYLAND,):
+            raise Usage("--against: no other compositor speaks MessagePack: leave --wire out")
+        names = [OURS, *(word.partition("=")[0] for word in self.against)]
+        if len(set(names)) < len(names):
+            raise Usage("--against: two compositors of one name cannot be told apart: say NAME=COMMAND")
         if self.gpu_time is not None and Sync.SHM in self.syncs:
             raise Usage("--gpu-time: a client with --sync shm has no GPU: leave it out, or try --sync dma")
         if not (self.seconds or self.frames):
@@ -132,6 +144,9 @@ class Options:
     def _words(self) -> Iterator[str]:
         for sync in self.syncs:
             yield from ("--sync", sync.value)
+        for wire in self.wires:
+            if wire is not Wire.WAYLAND or len(self.wires) > 1:
+                yield from ("--wire", wire.value)
         for other in self.against:
             yield from ("--against", other)
         yield from ("--mode", self.mode.value, "--clients", str(self.clients))

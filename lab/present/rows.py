@@ -50,6 +50,7 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     compositor: str
     sync: str
+    wire: str
     mode: str
     round: int
     client: int
@@ -85,6 +86,7 @@ class Take:
     name: str
     compositor: str
     sync: str
+    wire: str
     mode: str
     round: int
     client: int
@@ -169,6 +171,7 @@ def _row(
         name=take.name,
         compositor=take.compositor,
         sync=take.sync,
+        wire=take.wire,
         mode=take.mode,
         round=take.round,
         client=take.client,
@@ -191,7 +194,7 @@ def _row(
         f2p_ns=shown.f2p_ns,
         p2p_ns=shown.p2p_ns,
         t2p_ns=shown.t2p_ns,
-        missed_vblanks=_missed(shown),
+        missed_vblanks=missed_vblanks(shown),
         flip_to_release_ns=None if released_ns is None else released_ns - shown.presented_ns,
     )
     return row if life is None else _with_parts(row, commit, shown, life, painted_ns)
@@ -214,7 +217,7 @@ def _with_parts(row: Row, commit: Committed, shown: Presented, life: Life, paint
     )
 
 
-def _missed(shown: Presented) -> int | None:
+def missed_vblanks(shown: Presented) -> int | None:
     """Whole refreshes after the vblank that the client could expect at its commit."""
     if shown.t2p_ns is None or not shown.refresh_ns:
         return None

@@ -1,16 +1,19 @@
 """The measurement: everybody gets one turn after the other, A B A B, on compositors that stay up in between."""
 
 import os
+import signal
 import sys
-from collections.abc import Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
 
 import msgspec
 
+from syncline.clients.toolkit.options import Wire
 from syncline.kms_model.loops import NS_PER_S, Loop, RealLoop, run_real
 from syncline.lab.exit import Usage
 from syncline.lab.present.machine import Machine, Probe, cpu_ns, memory_bytes
@@ -47,23 +50,26 @@ class Recording:
     events: Events
 
 
-def record(options: Options, *, with_memory: bool = False) -> Recording:
-    """Raises Usage when something cannot be started, or a client fails."""
+def record(
+    options: Options, *, with_memory: bool = False, on_turn: Callable[[str], None] | None = None
+) -> Recording:
+    """`on_turn` hears of every turn as it begins. Raises Usage when something cannot be started, or a client fails."""
     options.check()
     others = [contender(word, output_mode=options.output_mode) for word in options.against]
-    with TemporaryDirectory(prefix="syncline-") as place:
+    with TemporaryDirectory(prefix="syncline-") as place, _terminable():
         probe = Probe()
         with ExitStack() as owned:
             directory = Path(place)
             theirs = [owned.enter_context(foreign(each, directory / each.name)) for each in others]
-            with_device_events = options.trace is not None or options.syncs != (Sync.SHM,)
             own = ours(
-                directory / OURS, output_mode=options.output_mode, with_device_events=with_device_events
+                directory / OURS,
+                output_mode=options.output_mode,
+                with_device_events=options.trace is not None or options.syncs != (Sync.SHM,),
+                with_messages=Wire.ZMQ in options.wires,
             )
             stages = [owned.enter_context(own), *theirs]
-            takes, turns = run_real(
-                lambda loop: _perform(loop, options, stages, probe, directory, with_memory=with_memory)
-            )
+            bill = Bill(options, stages, directory, probe, with_memory=with_memory)
+            takes, turns = run_real(lambda loop: bill.perform(loop, on_turn))
         machine = probe.read()
         events = read_events(stages[0], takes)
         return Recording(
@@ -76,44 +82,93 @@ def record(options: Options, *, with_memory: bool = False) -> Recording:
         )
 
 
-async def _perform(
-    loop: RealLoop,
-    options: Options,
-    stages: Sequence[Stage],
-    probe: Probe,
-    directory: Path,
-    *,
-    with_memory: bool,
-) -> tuple[list[Take], list[Turn]]:
-    takes, turns = [], []
-    for number in range(options.turns):
-        for sync in options.syncs:
-            for stage in stages:
-                name = f"{stage.name} {sync.value}"
-                cast = _cast(options, sync, stage, directory, name=name, number=number)
+@contextmanager
+def _terminable() -> Iterator[None]:
+    """SIGTERM ends the run as Ctrl-C does: every part is stopped, and the directory goes."""
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+class Bill:
+    """Who performs where, and how it went."""
+
+    def __init__(
+        self, options: Options, stages: Sequence[Stage], directory: Path, probe: Probe, *, with_memory: bool
+    ) -> None:
+        self._options = options
+        self._stages = stages
+        self._directory = directory
+        self._probe = probe
+        self._with_memory = with_memory
+
+    async def perform(
+        self, loop: RealLoop, on_turn: Callable[[str], None] | None
+    ) -> tuple[list[Take], list[Turn]]:
+        """All turns, everybody's first one, then everybody's second."""
+        options = self._options
+        takes, turns = [], []
+        for number in range(options.turns):
+            for sync, wire, stage in product(options.syncs, options.wires, self._stages):
+                cast = _cast(options, sync, wire, stage, self._directory, number=number)
+                if on_turn is not None:
+                    on_turn(f"turn {number + 1} of {options.turns}: {cast[0].name}")
                 takes += cast
-                turns.append(await _turn(loop, options, stage, cast, probe, with_memory=with_memory))
-    return takes, turns
+                turns.append(await self._turn(loop, stage, cast))
+        return takes, turns
+
+    async def _turn(self, loop: Loop, stage: Stage, cast: Sequence[Take]) -> Turn:
+        options, name = self._options, cast[0].name
+        pids = [part.pid for part in stage.parts]
+        before_ns = [cpu_ns(pid) for pid in pids]
+        limit_s = NO_LIMIT_S if options.frames else options.seconds_a_turn + PATIENCE_S
+        limit_ns = loop.now_ns() + round(limit_s * NS_PER_S)
+        memory = 0
+        orders = msgspec.json.encode([take.words for take in cast])
+        with Process(CROWD, os.environ, cast[0].events.with_suffix(".log"), stdin=orders) as crowd:
+
+            def goes_on() -> bool:
+                nonlocal memory
+                if self._with_memory:
+                    memory = max(memory, memory_bytes(pids))
+                return not crowd.ended and loop.now_ns() < limit_ns
+
+            await self._probe.watch(loop, goes_on)
+            for part in stage.parts:
+                if part.ended:
+                    raise Usage(f"{stage.name} did not survive the run: it {part.obituary}")
+            if not crowd.ended:
+                raise Usage(f"the client of {name} hangs: it has had {limit_s:.0f} s")
+            if not crowd.is_well:
+                raise Usage(f"the client of {name} {crowd.obituary}")
+        used_ns = [cpu_ns(pid) - before for pid, before in zip(pids, before_ns, strict=True)]
+        return Turn(name=name, round=cast[0].round, cpu_ns=used_ns, memory_bytes=memory)
 
 
 def _cast(
-    options: Options, sync: Sync, stage: Stage, directory: Path, *, name: str, number: int
+    options: Options, sync: Sync, wire: Wire, stage: Stage, directory: Path, *, number: int
 ) -> list[Take]:
     """The clients of one turn. Their titles are unlike any other's, for the compositor's reports go by them."""
+    kind = sync.value if wire is Wire.WAYLAND else f"{sync.value}-{wire.value}"
     takes = []
     for client in range(1, options.clients + 1):
-        title = f"{sync.value}-{number}-{client}"
+        title = f"{kind}-{number}-{client}"
         seed = options.seed + number * options.clients + client
         words = client_words(options, sync, number=client, title=title, seed=seed)
         events = directory / f"{stage.name}-{title}.jsonl"
         words += ["--socket", str(stage.socket), "--events", str(events)]
         if stage.node is not None:
             words += ["--device", str(stage.node)]
+        if wire is Wire.ZMQ:
+            words += ["--wire", wire.value, "--endpoint", stage.endpoint]
         takes.append(
             Take(
-                name=name,
+                name=f"{stage.name} {kind}",
                 compositor=stage.name,
                 sync=sync.value,
+                wire=wire.value,
                 mode=options.mode.value,
                 round=number,
                 client=client,
@@ -123,35 +178,3 @@ def _cast(
             )
         )
     return takes
-
-
-async def _turn(
-    loop: Loop, options: Options, stage: Stage, takes: Sequence[Take], probe: Probe, *, with_memory: bool
-) -> Turn:
-    pids = [part.pid for part in stage.parts]
-    before_ns = [cpu_ns(pid) for pid in pids]
-    begun_ns = loop.now_ns()
-    limit_s = NO_LIMIT_S if options.frames else options.seconds_a_turn + PATIENCE_S
-    memory = 0
-    log = takes[0].events.with_suffix(".log")
-    orders = msgspec.json.encode([take.words for take in takes])
-    with Process(CROWD, os.environ, log, stdin=orders) as crowd:
-
-        def goes_on() -> bool:
-            nonlocal memory
-            now_ns = loop.now_ns()
-            if with_memory:
-                memory = max(memory, memory_bytes(pids))
-            return not crowd.ended and now_ns < begun_ns + limit_s * NS_PER_S
-
-        await probe.watch(loop, goes_on)
-        for part in stage.parts:
-            if part.ended:
-                raise Usage(f"{stage.name} did not survive the run: it {part.obituary}")
-        if not crowd.ended:
-            raise Usage(f"the client of {takes[0].name} hangs: it has had {limit_s:.0f} s")
-        if not crowd.is_well:
-            raise Usage(f"the client of {takes[0].name} {crowd.obituary}")
-    first = takes[0]
-    used_ns = [cpu_ns(pid) - before for pid, before in zip(pids, before_ns, strict=True)]
-    return Turn(name=first.name, round=first.round, cpu_ns=used_ns, memory_bytes=memory)

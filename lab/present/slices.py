@@ -7,7 +7,7 @@ from syncline.clients.toolkit.report import ClientEvent, Committed, Discarded, P
 from syncline.compositor.core import report
 from syncline.kms_model.trace import FlipTrace, JobTrace
 from syncline.lab.present.plan import OURS
-from syncline.lab.present.rows import DeviceEvent, Events, updates_of
+from syncline.lab.present.rows import DeviceEvent, Events, missed_vblanks, updates_of
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -54,8 +54,8 @@ def slices(events: Events) -> Iterator[Slice]:
     yield from _screens(events, flows)
 
 
-def _client(compositor: str, title: str, events: Iterable[ClientEvent], flows: Flows) -> Iterator[Slice]:
-    process = f"client {title} on {compositor}"
+def _client(compositor: str, title: str, events: Sequence[ClientEvent], flows: Flows) -> Iterator[Slice]:
+    process = f"client {title} on {compositor}: {_verdict(events)}"
     out: dict[int, int] = {}
     last_ns = 0
 
@@ -86,6 +86,13 @@ def _client(compositor: str, title: str, events: Iterable[ClientEvent], flows: F
                 yield happened("release", f"image {event.image} of frame {frame} is back", event.t_ns, frame)
             case _:
                 pass
+
+
+def _verdict(events: Iterable[ClientEvent]) -> str:
+    """Groups open collapsed in a viewer: what matters has to be in their names."""
+    shown = [event for event in events if isinstance(event, Presented)]
+    missed = sum(missed_vblanks(event) or 0 for event in shown)
+    return f"{len(shown)} shown, {missed} vblanks missed"
 
 
 def _compositor(events: Sequence[report.ReportEvent], flows: Flows) -> Iterator[Slice]:

@@ -47,6 +47,8 @@ class Stage:
     parts: Sequence[Process]
     version: str
     node: Path | None = None
+    endpoint: str = ""
+    """Where messages over ZeroMQ are taken; none where nobody asked for it."""
     events: Path | None = None
     device_events: Path | None = None
 
@@ -127,7 +129,9 @@ def _make_reachable(directory: Path) -> None:
 
 
 @contextmanager
-def ours(directory: Path, *, output_mode: str, with_device_events: bool) -> Iterator[Stage]:
+def ours(
+    directory: Path, *, output_mode: str, with_device_events: bool, with_messages: bool
+) -> Iterator[Stage]:
     """A device node and a compositor on it. Raises Usage."""
     directory.mkdir(mode=0o700)
     node, wayland = directory / "card0", directory / "wayland-1"
@@ -146,17 +150,20 @@ def ours(directory: Path, *, output_mode: str, with_device_events: bool) -> Iter
         "--events",
         str(events),
     ]
+    endpoint = f"ipc://{directory}/messages" if with_messages else ""
+    if endpoint:
+        compositor_words += ["--zmq", endpoint]
     with Process([*tool, *device_words], environment, directory / "device.log") as device:
         _await("device", device, lambda: _answering([node], socket.SOCK_SEQPACKET))
         with Process([*tool, *compositor_words], environment, directory / "compositor.log") as compositor:
             _await("compositor", compositor, lambda: _answering([wayland], socket.SOCK_STREAM))
-            time.sleep(SETTLE_S)
             yield Stage(
                 name=OURS,
                 socket=wayland,
                 parts=[compositor, device],
                 version="",
                 node=node,
+                endpoint=endpoint,
                 events=events,
                 device_events=device_events if with_device_events else None,
             )

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Final
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
@@ -77,7 +78,7 @@ def _bar(share: float) -> str:
 
 
 def _summary(results: Sequence[Result]) -> Table:
-    table = Table()
+    table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0))  # four names are to fit into eighty columns
     table.add_column("", no_wrap=True)
     for result in results:
         table.add_column(result.name, justify="right", no_wrap=True)

@@ -26,7 +26,7 @@ def present(options: Options = DEFAULTS) -> int:
     writers = _writers(options)
     for path in writers:
         _check(path)
-    recording = record(options)
+    recording = _record(options)
     outcome = judge(options, recording)
     for path, write in writers.items():
         write(path, outcome, recording)
@@ -38,6 +38,15 @@ def present(options: Options = DEFAULTS) -> int:
     for path in writers:
         console.print(f"wrote {path}", markup=False, highlight=False, soft_wrap=True)
     return PASS
+
+
+def _record(options: Options) -> Recording:
+    """With the turn it is at, on a terminal."""
+    console = Console(stderr=True)
+    if options.json or not console.is_terminal:
+        return record(options)
+    with console.status("starting") as status:
+        return record(options, on_turn=status.update)
 
 
 def _writers(options: Options) -> dict[Path, Writer]:

@@ -11,6 +11,8 @@ from syncline.lab.present.stage import contender
 
 COMPLAINTS = [
     (["--sync", "dma", "--against", "weston"], "no other compositor takes buffers of the modelled GPU"),
+    (["--wire", "zmq", "--against", "weston"], "no other compositor speaks MessagePack"),
+    (["--against", "weston", "--against", "weston"], "two compositors of one name"),
     (["--sync", "shm", "--gpu-time", "3"], "has no GPU"),
     (["--seconds", "0"], "needs some time"),
     (["--against", "weston=no-such-command"], "there is no command no-such-command"),

@@ -17,7 +17,7 @@ REFRESH_NS = 16_666_667
 
 def take(compositor: str = OURS) -> Take:
     return Take(
-        name=f"{compositor} dma", compositor=compositor, sync="dma", mode="feedback", round=0, client=1, title="dma-0-1",
+        name=f"{compositor} dma", compositor=compositor, sync="dma", wire="wayland", mode="feedback", round=0, client=1, title="dma-0-1",
         words=(), events=Path(),
     )  # fmt: skip
 
