@@ -23,7 +23,7 @@ from syncline.kms_model.uapi import DeviceError, DropMaster
 from syncline.protocol.recording import Recorder
 from syncline.protocol.transport import Transport, zmq
 from syncline.protocol.transport.curve import load
-from syncline.protocol.transport.endpoint import EndpointError
+from syncline.protocol.transport.endpoint import EndpointError, allowed
 from syncline.protocol.transport.unix import connect
 from syncline.protocol.wire.msgpack import MsgpackWire
 from syncline.protocol.wire.wayland import MESSAGE_BYTES_MAX
@@ -112,9 +112,12 @@ def _wayland(loop: RealLoop, options: Options) -> tuple[Transport, None]:
 def _messages(loop: RealLoop, options: Options) -> tuple[Transport, MsgpackWire]:
     """Descriptors travel through the node, so even a client that paints on the CPU needs it."""
     endpoint = options.endpoint or f"ipc://{_runtime_dir('--endpoint')}/syncline/messages"
-    exchange = _opened("device node", _node_path(options), lambda path: Exchange(RemoteFile(path, "render")))
     try:
+        allowed(endpoint, has_keys=bool(options.keys))
         keys = load(Path(options.keys)) if options.keys else None
+        exchange = _opened(
+            "device node", _node_path(options), lambda path: Exchange(RemoteFile(path, "render"))
+        )
         transport = zmq.connect(loop, endpoint, exchange, keys=keys)
     except EndpointError as error:
         raise Unavailable(str(error)) from error

@@ -40,7 +40,7 @@ from syncline.protocol.recording import Recorder
 from syncline.protocol.trace import Observer
 from syncline.protocol.transport import router
 from syncline.protocol.transport.curve import load
-from syncline.protocol.transport.endpoint import EndpointError
+from syncline.protocol.transport.endpoint import EndpointError, allowed
 from syncline.protocol.transport.listener import Listener, NameTaken, listen, listen_anywhere, socket_path
 from syncline.protocol.transport.router import Router
 from syncline.protocol.transport.unix import UnixTransport
@@ -130,8 +130,10 @@ def launch(options: Options) -> int:
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))  # buffers and watched points are descriptors
     try:
         caps = parse_caps(options.cap)
+        if options.zmq:
+            allowed(options.zmq, has_keys=bool(options.zmq_keys))
         run_real(lambda loop: _run(loop, options, caps))
-    except (CapError, Unavailable) as error:
+    except (CapError, EndpointError, Unavailable) as error:
         return _complain(str(error), EXIT_USAGE)
     except DeviceError as loss:
         return _complain(f"the device is lost: {os.strerror(loss.errno)}", EXIT_FAILED)
@@ -225,13 +227,10 @@ def _listen(loop: RealLoop, name: str, on_client: Callable[[UnixTransport], None
 def _listen_for_messages(loop: RealLoop, options: Options, node: Path, server: Server) -> Router:
     """Serve the message protocol; descriptors come and go through an open of the node of its own."""
     exchange = Exchange(RemoteFile(node, "render"))
-    try:
-        keys = load(Path(options.zmq_keys)) if options.zmq_keys else None
-        return router.listen(
-            loop, options.zmq, exchange, lambda peer: server.accept(peer, wire=MsgpackWire()), keys=keys
-        )
-    except EndpointError as error:
-        raise Unavailable(f"{error} (--zmq, --zmq-keys)") from error
+    keys = load(Path(options.zmq_keys)) if options.zmq_keys else None
+    return router.listen(
+        loop, options.zmq, exchange, lambda peer: server.accept(peer, wire=MsgpackWire()), keys=keys
+    )
 
 
 def _recorder(loop: RealLoop, target: str, owned: ExitStack) -> Recorder:

@@ -3,7 +3,7 @@
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -70,12 +70,13 @@ class Client:
         self._link.close()
 
 
-def crowd_costs() -> list[CrowdCost]:
-    """Both wires, every crowd."""
-    return [cost for wire in ("wayland", "zmq") for cost in _costs_on(wire)]
+def crowd_costs(most: int) -> list[CrowdCost]:
+    """Both wires, every crowd up to `most` clients."""
+    crowds = [each for each in CROWDS if each <= most]
+    return [cost for wire in ("wayland", "zmq") for cost in _costs_on(wire, crowds)]
 
 
-def _costs_on(wire: str) -> list[CrowdCost]:
+def _costs_on(wire: str, crowds: Sequence[int]) -> list[CrowdCost]:
     with (
         TemporaryDirectory(prefix="syncline-") as name,
         _compositor(Path(name)) as process,
@@ -95,7 +96,7 @@ def _costs_on(wire: str) -> list[CrowdCost]:
         clients: list[Client] = []
         costs = []
         first = 0
-        for crowd in CROWDS:
+        for crowd in crowds:
             while len(clients) < crowd:
                 clients.append(Client(loop, transport(), make()))
                 owned.callback(clients[-1].close)

@@ -42,12 +42,13 @@ class WireReport(msgspec.Struct, frozen=True):
 
 def wire(
     *,
+    most: Annotated[int, Parameter(help="The largest crowd of idle clients.")] = 500,
     json: Annotated[
         bool, Parameter(help="The numbers as JSON on standard output, nothing else.", negative="")
     ] = False,
 ) -> int:
     """Messages on both wires: encoding, decoding, a round trip beside a bare echo, and many idle clients."""
-    report = WireReport(message_costs(), round_trips(), crowd_costs())
+    report = WireReport(message_costs(), round_trips(), crowd_costs(most))
     if json:
         sys.stdout.buffer.write(msgspec.json.format(msgspec.json.encode(report), indent=2) + b"\n")
         return PASS

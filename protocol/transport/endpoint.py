@@ -54,13 +54,15 @@ def parse(text: str) -> Endpoint:
     return Endpoint(text, host=found["host"], port=port)
 
 
-def require_keys(endpoint: Endpoint) -> None:
-    """What others can reach is not served in the clear. Raises EndpointError."""
-    if not endpoint.is_local:
+def allowed(text: str, *, has_keys: bool) -> Endpoint:
+    """The endpoint, unless others can reach it and it would be in the clear. Raises EndpointError."""
+    endpoint = parse(text)
+    if not endpoint.is_local and not has_keys:
         raise EndpointError(
             f"{endpoint.text} is no address of this machine alone: name a folder of CURVE keys, "
             "or use ipc:// or tcp://127.0.0.1"
         )
+    return endpoint
 
 
 def probe(endpoint: Endpoint) -> None:

@@ -21,7 +21,7 @@ from syncline.protocol.transport.batch import (
 )
 from syncline.protocol.transport.curve import Doorkeeper, Keys
 from syncline.protocol.transport.edge import Edge, Monitor
-from syncline.protocol.transport.endpoint import Endpoint, EndpointError, parse, private_socket, require_keys
+from syncline.protocol.transport.endpoint import Endpoint, EndpointError, allowed, private_socket
 from syncline.protocol.transport.routed import RoutedTransport
 from syncline.protocol.transport.zmq import prepare, say_goodbye
 
@@ -56,9 +56,7 @@ class Router:
         keys: Keys | None = None,
     ) -> None:
         """Raises EndpointError."""
-        place = parse(endpoint)
-        if keys is None:
-            require_keys(place)
+        place = allowed(endpoint, has_keys=keys is not None)
         self.exchange = exchange
         self._loop = loop
         self._on_client = on_client

@@ -21,7 +21,7 @@ from syncline.protocol.transport.batch import (
 )
 from syncline.protocol.transport.curve import Keys
 from syncline.protocol.transport.edge import Edge, Monitor
-from syncline.protocol.transport.endpoint import Endpoint, parse, probe, require_keys
+from syncline.protocol.transport.endpoint import Endpoint, allowed, probe
 
 BATCH_BYTES: Final = 1 << 18
 """The longest batch that is taken; ZeroMQ hangs up on whoever sends a longer one."""
@@ -169,9 +169,7 @@ class ZmqTransport:
 
 def connect(loop: Loop, endpoint: str, exchange: Exchange, *, keys: Keys | None = None) -> ZmqTransport:
     """Connect to a compositor. Raises EndpointError, and OSError if nobody listens. Owns the exchange then."""
-    place = parse(endpoint)
-    if keys is None:
-        require_keys(place)
+    place = allowed(endpoint, has_keys=keys is not None)
     probe(place)
     return ZmqTransport(loop, place, exchange, keys=keys)
 

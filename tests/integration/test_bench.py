@@ -30,7 +30,7 @@ def test_bench_uapi_reports_every_call_the_wake_and_long_timelines(
 def test_bench_wire_reports_both_wires_a_round_trip_and_every_crowd(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    assert main(["bench", "wire", "--json"]) == 0
+    assert main(["bench", "wire", "--most", "10", "--json"]) == 0
 
     report = json.loads(capsys.readouterr().out)
     damage = next(each for each in report["messages"] if each["message"] == "wl_surface.damage")
@@ -38,5 +38,5 @@ def test_bench_wire_reports_both_wires_a_round_trip_and_every_crowd(
         assert set(costs) == {"wayland", "zmq"}
     assert all(pair["ratio"] > 0 for pair in report["present"].values())
     assert [(each["wire"], each["clients"]) for each in report["crowds"]] == [
-        (wire, clients) for wire in ("wayland", "zmq") for clients in (1, 10, 100, 500)
+        (wire, clients) for wire in ("wayland", "zmq") for clients in (1, 10)
     ]

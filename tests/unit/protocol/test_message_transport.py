@@ -29,7 +29,7 @@ from syncline.kms_model.token import TOKENS_MAX
 from syncline.protocol.transport import PENDING_BYTES, PENDING_FDS, Transport
 from syncline.protocol.transport.batch import SPLIT_BYTES
 from syncline.protocol.transport.curve import Keys, load
-from syncline.protocol.transport.endpoint import EndpointError, parse, require_keys
+from syncline.protocol.transport.endpoint import EndpointError, allowed, parse
 from syncline.protocol.transport.routed import FLUSH_BYTES, INBOX_BYTES, RoutedTransport
 from syncline.protocol.transport.router import STRAGGLERS_MAX, Router, listen
 from syncline.protocol.transport.zmq import BATCH_BYTES, QUEUE_BATCHES, ZmqTransport, connect
@@ -660,12 +660,13 @@ def test_what_is_no_endpoint_is_refused_with_a_sentence_that_helps(text: str) ->
                                   "tcp://127.0.0.1.evil.example:7000", "tcp://[::]:7000", "tcp://localhost:7000"])  # fmt: skip
 def test_an_address_that_others_can_reach_needs_keys(text: str) -> None:
     with pytest.raises(EndpointError, match="name a folder of CURVE keys"):
-        require_keys(parse(text))
+        allowed(text, has_keys=False)
+    assert not allowed(text, has_keys=True).is_local
 
 
 @pytest.mark.parametrize("text", ["tcp://127.0.0.1:7000", "tcp://[::1]:7000", "ipc:///run/messages"])
 def test_an_address_of_this_machine_needs_none(text: str) -> None:
-    require_keys(parse(text))
+    assert allowed(text, has_keys=False).is_local
 
 
 # Keys.
