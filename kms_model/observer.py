@@ -70,6 +70,29 @@ class Awaited(NamedTuple):
     any_of: bool = False
 
 
+class Milestone(NamedTuple):
+    """What one completion of a commit stands for: "hw_done", "flip_done", "cleanup_done"."""
+
+    name: str
+
+    def awaited(self) -> Awaited:
+        """The display itself, which nobody holds up."""
+        return Awaited(())
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Accepted:
+    """The fences of a commit that cannot fail any more, or (`parked`) that waits for user space first."""
+
+    crtc_ids: tuple[int, ...]
+    parked: bool
+    waits_for_user: bool
+    dma_outs: Sequence[Promise]
+    user_outs: int
+    implicit_user: bool
+    """It shows a buffer with an implicit user fence."""
+
+
 class Subject(Protocol):
     """Explains a bell or a completion: what has to happen before it rings."""
 
@@ -148,6 +171,28 @@ class Observer(Protocol):
     def committed(
         self, crtc_ids: tuple[int, ...], outs: Sequence[Promise], ins: Sequence[Promise]
     ) -> None: ...
+
+    def must_not_wait(self) -> None:
+        """The call that runs now promised not to sleep for fences, flips or user space: NONBLOCK, TEST_ONLY."""
+        ...
+
+    def commit_accepted(self, commit: Accepted) -> None:
+        """By the task that runs now."""
+        ...
+
+    def commit_refused(self, why: str) -> None:
+        """It mixed fences that must not be mixed."""
+        ...
+
+    def commit_returns(self, errno: int, written: Sequence[int], reply: Sequence[tuple[int, int]]) -> None:
+        """The ioctl is over. `written`: pointers that -1 went through; `reply`: what is behind them in the end."""
+        ...
+
+    def flip_told(
+        self, crtc_id: int, commit: object, time_ns: int, fence: Promise | None, signalled_ns: int
+    ) -> None:
+        """A CRTC told the flip of a commit: its event has `time_ns`, its out-fence (if any) `signalled_ns`."""
+        ...
 
     def point_added(self, syncobj: object, *, point: int, last: int) -> None: ...
 

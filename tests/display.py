@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from syncline.kms_model.checker import Checker, Ledger, Severity
 from syncline.kms_model.device import Device
 from syncline.kms_model.loops import NS_PER_S
 from syncline.kms_model.profiles import Profile
@@ -47,6 +48,7 @@ from syncline.kms_model.uapi import (
 )
 
 MS = 1_000_000
+COMMIT_RULES = ("K13", "K14", "K15")
 ASK = AtomicFlag.NONBLOCK | AtomicFlag.PAGE_FLIP_EVENT
 Change = tuple[str, str, int]
 
@@ -57,6 +59,8 @@ class World:
     def __init__(self, profile: Profile, quirks: Quirks) -> None:
         self.trace: list[TraceEvent] = []
         self.device = Device(profile, quirks=quirks, trace=self.trace.append)
+        self.ledger = Ledger()
+        Checker(self.device.kernel, self.ledger)
         self.device.advance(NS_PER_S)
         self.fds: list[int] = []
 
@@ -75,7 +79,10 @@ class World:
         return pending.result()
 
     def check(self) -> None:
+        """The display agrees with itself, and no commit broke a promise, whatever the test did to it."""
         self.device.kms.display.check_invariants()
+        broken = [each for each in self.ledger.reports.values() if each.severity is Severity.ERROR]
+        assert not [each for each in broken if each.rule in COMMIT_RULES], broken
 
     def close(self) -> None:
         """Everybody lets go of everything: fences end, screens go blank, and nothing is left."""

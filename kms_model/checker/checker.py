@@ -6,6 +6,7 @@ from typing import Final
 from syncline.kms_model.array import FenceArray
 from syncline.kms_model.chain import ChainNode
 from syncline.kms_model.checker.actors import Call
+from syncline.kms_model.checker.commits import Commits
 from syncline.kms_model.checker.graph import Edge, Node, edges, release, remove
 from syncline.kms_model.checker.ledger import Ledger
 from syncline.kms_model.checker.promises import FenceNode, Published
@@ -15,7 +16,7 @@ from syncline.kms_model.checker.timelines import Timelines
 from syncline.kms_model.checker.waits import SIGNALLER, Waits
 from syncline.kms_model.fence import Fence
 from syncline.kms_model.kernel import Kernel
-from syncline.kms_model.observer import Awaited, AwaitedPoint, Exporter, Promise, Runner
+from syncline.kms_model.observer import Accepted, Awaited, AwaitedPoint, Exporter, Promise, Runner
 from syncline.kms_model.task import Bell, Completion
 
 ARRAY: Final = Exporter(name="array", ordered=False)
@@ -35,6 +36,7 @@ class Checker:
         self._published = Published()
         self._waits = Waits(self._scene, self._declare)
         self._timelines = Timelines(self._scene)
+        self._commits = Commits(self._scene)
         kernel.observer = self
 
     # -- who is at work ------------------------------------------------------------------------
@@ -54,6 +56,7 @@ class Checker:
         if not task.done:
             return
         node = self._actors.tasks.pop(task)
+        self._commits.forget(node)
         for source in tuple(node.into):
             if isinstance(source, FenceNode) and source.out[node].why == SIGNALLER:
                 source.lose_signaller(node.name)
@@ -66,10 +69,14 @@ class Checker:
         if self._scene.under_locks:
             what = f"{node.name} sleeps inside a fence callback"
             self._scene.judge("K10", what, signature="sleep in callback", objects=(node.label,))
-        self._waits.sleep(node, _awaited(waitable), expires=deadline_ns is not None)
+        awaited = _awaited(waitable)
+        self._commits.sleeps(node, waitable, awaited)
+        self._waits.sleep(node, awaited, expires=deadline_ns is not None)
 
     def task_wakes(self, task: Runner) -> None:
-        release(self._actors.node(task))
+        node = self._actors.node(task)
+        self._commits.wakes(node)
+        release(node)
 
     # -- locks ---------------------------------------------------------------------------------
 
@@ -114,6 +121,23 @@ class Checker:
 
     def committed(self, crtc_ids: tuple[int, ...], outs: Sequence[Promise], ins: Sequence[Promise]) -> None:
         self._waits.commit(crtc_ids, outs, ins)
+
+    def must_not_wait(self) -> None:
+        self._commits.must_not_wait()
+
+    def commit_accepted(self, commit: Accepted) -> None:
+        self._commits.accepted(commit)
+
+    def commit_refused(self, why: str) -> None:
+        self._commits.refused(why)
+
+    def commit_returns(self, errno: int, written: Sequence[int], reply: Sequence[tuple[int, int]]) -> None:
+        self._commits.returns(errno, written, reply)
+
+    def flip_told(
+        self, crtc_id: int, commit: object, time_ns: int, fence: Promise | None, signalled_ns: int
+    ) -> None:
+        self._commits.flip_told(crtc_id, commit, time_ns, fence, signalled_ns)
 
     # -- timelines -----------------------------------------------------------------------------
 

@@ -72,6 +72,26 @@ RULES: Final[Mapping[str, Rule]] = {
         repair="hold a reference until the signal: in the queue of whoever signals it",
         document="drivers/dma-buf/dma-fence.c, dma_fence_release",
     ),
+    "K13": Rule(
+        text="a NONBLOCK commit, a legacy flip or a test does not sleep for fences, flips or user space",
+        consequence="the compositor's only thread stalls, and with it every window and the pointer",
+        repair="leave the wait to the commit's worker; for sleeps on locks, do not commit blocking with late fences",
+        document="kernel.md 3.4; drivers/gpu/drm/drm_atomic_helper.c, drm_atomic_helper_setup_commit",
+    ),
+    "K14": Rule(
+        text="after the swap a commit cannot fail; descriptors are installed on success only, no pointer is left "
+        "stale; one flip_done for each CRTC, event and out-fence with one time",
+        consequence="user space believes in a frame that is not coming, or closes a descriptor of somebody else",
+        repair="do what can fail before the swap; install descriptors last",
+        document="drivers/gpu/drm/drm_atomic_uapi.c, complete_signaling",
+    ),
+    "K15": Rule(
+        text="a commit that waits for user space, or shows a buffer that does, gives no dma_fence; out-fences of one "
+        "commit are of one kind; PENDING_USER publishes no dma_fence and holds no modeset lock",
+        consequence="a dma_fence waits for a program, and the memory manager for the dma_fence",
+        repair="ask for OUT_USER_FENCE and the event instead of OUT_FENCE_PTR",
+        document=f"{_FENCES}, Indefinite DMA Fences; kernel.md 6.6",
+    ),
     "K19": Rule(
         text="a user point only rises, has one writer, somebody named to signal it, and something that wakes waiters",
         consequence="a waiter sleeps on after the value was reached, or was never going to be",
@@ -105,6 +125,6 @@ RULES: Final[Mapping[str, Rule]] = {
     ),
 }
 
-LATER: Final = ("K4", "K5", "K12", "K13", "K14", "K15", "K16", "K17", "K18", "K21", "K22", "K23")
+LATER: Final = ("K4", "K5", "K12", "K16", "K17", "K18", "K21", "K22", "K23")
 """Rules that are not checked yet. Sections (K4, K5) belong in `waits`, the scheduler's (K16, K17, K18, K23) beside
-`promises`, the commit's (K13, K14, K15) beside `checker.committed`, buffers (K12, K21, K22) in a log of their own."""
+`promises`, buffers (K12, K21, K22) in a log of their own."""

@@ -12,6 +12,7 @@ from syncline.kms_model.kms.parse import Parser
 from syncline.kms_model.kms.pending import NotYet, give_way, park
 from syncline.kms_model.kms.signalling import Signalling
 from syncline.kms_model.kms.state import AtomicState
+from syncline.kms_model.kms.user_points import Mixed
 from syncline.kms_model.task import ERESTARTSYS, Interrupted
 from syncline.kms_model.uapi import AtomicFlag, AtomicReply, ClientCap, DeviceError, ModeAtomic
 
@@ -55,18 +56,23 @@ def check_arguments(file: File, request: ModeAtomic) -> None:
 async def atomic(display: Display, file: File, request: ModeAtomic) -> AtomicReply:
     """Sleeps for locks, and as a blocking commit does. A failure says which pointers got their -1."""
     check_arguments(file, request)
+    observer = display.kernel.observer
+    if observer is not None and request.flags & (AtomicFlag.NONBLOCK | AtomicFlag.TEST_ONLY):
+        observer.must_not_wait()
     context = display.acquire_context(interruptible=True)
     state = display.begin_state(context, allow_modeset=bool(request.flags & AtomicFlag.ALLOW_MODESET))
     state.override = bool(request.flags & AtomicFlag.OVERRIDE)
     call = _Call(display, file, request, context, state)
     try:
-        return await call.run()
+        reply = await call.run()
     except Interrupted:
-        call.give_up()
-        raise DeviceError(ERESTARTSYS, "interrupted by a signal", call.minus_ones()) from None
+        raise call.failed(DeviceError(ERESTARTSYS, "interrupted by a signal")) from None
     except DeviceError as error:
-        call.give_up()
-        raise DeviceError(error.errno, error.why, call.minus_ones()) from None
+        raise call.failed(error) from None
+    else:
+        if observer is not None:
+            observer.commit_returns(0, call.written, reply.out_fences)
+        return reply
     finally:
         context.release()
 
@@ -137,14 +143,23 @@ class _Call:
             raise NotYet(points=points)
         await commit(display, state, nonblock=nonblock)
 
-    def give_up(self) -> None:
+    def failed(self, error: DeviceError) -> DeviceError:
+        """Undo what was done, and say which pointers got their -1."""
         self._signalling.cancel()
         if self._state in self._display.states:
             self._display.states.remove(self._state)
+        writes = tuple((pointer, -1) for pointer in self.written)
+        observer = self._display.kernel.observer
+        if observer is not None:
+            if isinstance(error, Mixed):
+                observer.commit_refused(error.why)
+            observer.commit_returns(error.errno, self.written, writes)
+        return DeviceError(error.errno, error.why, writes)
 
-    def minus_ones(self) -> tuple[tuple[int, int], ...]:
-        written = dict.fromkeys((*self._written, *self._parser.written))
-        return tuple((pointer, -1) for pointer in written)
+    @property
+    def written(self) -> tuple[int, ...]:
+        """Pointers that -1 was written through."""
+        return tuple(dict.fromkeys((*self._written, *self._parser.written)))
 
     def _new_parser(self) -> Parser:
         async_flip = bool(self._request.flags & AtomicFlag.PAGE_FLIP_ASYNC)

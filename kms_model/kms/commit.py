@@ -14,7 +14,7 @@ from syncline.kms_model.kms.event import FlipEvent
 from syncline.kms_model.kms.objects import Crtc, CrtcCommit, PlaneState
 from syncline.kms_model.kms.state import AtomicState
 from syncline.kms_model.kms.tail import Tail
-from syncline.kms_model.kms.user_points import check_out_points
+from syncline.kms_model.kms.user_points import accepted, check_out_points
 from syncline.kms_model.kms.waiting import wait_for_fences
 from syncline.kms_model.resv import Usage
 from syncline.kms_model.trace import CommitTrace
@@ -46,6 +46,8 @@ async def carry_out(display: Display, state: AtomicState, *, nonblock: bool) -> 
     await _wait_for_hardware(display, state)
     check_out_points(state)  # another commit may have been accepted while this one slept
     _swap(display, state)
+    if display.kernel.observer is not None:
+        display.kernel.observer.commit_accepted(accepted(state, parked=False))
     _report(display, state, nonblock=nonblock)
     return Tail(display, state)
 

@@ -29,6 +29,8 @@ async def page_flip(display: Display, file: File, request: ModePageFlip) -> None
     crtc = display.find(request.crtc_id, Crtc)
     if crtc is None:
         raise DeviceError(ENOENT, f"no CRTC {request.crtc_id}")
+    if display.kernel.observer is not None:
+        display.kernel.observer.must_not_wait()
     context = display.acquire_context(interruptible=True)
     state = display.begin_state(context)
     event = FlipEvent(request.user_data)

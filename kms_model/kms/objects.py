@@ -17,6 +17,7 @@ from syncline.kms_model.kms.point import UserPoint
 from syncline.kms_model.kms.property import Property
 from syncline.kms_model.kms.vblank import Vblank
 from syncline.kms_model.kms.view import Layer, Scanout
+from syncline.kms_model.observer import Milestone
 from syncline.kms_model.task import Completion
 from syncline.kms_model.uapi import ModeInfo, ObjectType, PlaneType
 
@@ -80,9 +81,9 @@ class CrtcCommit:
     __slots__ = ("cleanup_done", "flip_done", "hw_done")
 
     def __init__(self) -> None:
-        self.hw_done = Completion()
-        self.flip_done = Completion()
-        self.cleanup_done = Completion()
+        self.hw_done = Completion(Milestone("hw_done"))
+        self.flip_done = Completion(Milestone("flip_done"))
+        self.cleanup_done = Completion(Milestone("cleanup_done"))
 
 
 @dataclass(eq=False, slots=True)

@@ -16,7 +16,7 @@ from syncline.kms_model.kms.lock import AcquireContext, Deadlock
 from syncline.kms_model.kms.objects import Crtc, Framebuffer
 from syncline.kms_model.kms.point import PointWait, UserPoint
 from syncline.kms_model.kms.state import AtomicState, Parked
-from syncline.kms_model.kms.user_points import check_out_points, hint_deadline
+from syncline.kms_model.kms.user_points import accepted, check_out_points, hint_deadline
 from syncline.kms_model.task import Completion
 from syncline.kms_model.trace import DropTrace
 from syncline.kms_model.uapi import DeviceError
@@ -97,6 +97,8 @@ class ParkedCommit:
             self._event.owe()
 
     async def run(self) -> None:
+        if self._display.kernel.observer is not None:
+            self._display.kernel.observer.commit_accepted(accepted(self.state, parked=True))
         in_time = await self._wait.sleep(self._deadline_ns)
         if self.over.done:
             return

@@ -141,6 +141,10 @@ class Tail:
         event, new.event = new.event, None
         assert event is not None, "an event is sent once"
         event.send(crtc_id=crtc.id, sequence=sequence, time_ns=time_ns)
+        observer = self._kernel.observer
+        if observer is not None:
+            signalled_ns = time_ns if event.fence is None else event.fence.timestamp_ns
+            observer.flip_told(crtc.id, new.commit, time_ns, event.fence, signalled_ns)
 
     # -- steps 11 to 13 ------------------------------------------------------------------------
 

@@ -12,6 +12,7 @@ from syncline.kms_model.file import File
 from syncline.kms_model.kms.objects import Blob, Crtc, PlaneState
 from syncline.kms_model.kms.point import OutPoint, UserPoint
 from syncline.kms_model.kms.state import AtomicState
+from syncline.kms_model.observer import Accepted
 from syncline.kms_model.syncobj_find import find_syncobj
 from syncline.kms_model.uapi import USER_FENCE_POISON, USER_POINT, DeviceError
 from syncline.kms_model.user_fence import UserSyncobj
@@ -52,21 +53,44 @@ def _entries(file: File, blob: Blob | None) -> Iterator[tuple[UserSyncobj, int]]
         yield syncobj, point
 
 
+class Mixed(DeviceError):
+    """EINVAL: fences that may not be in one commit (K15)."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__(EINVAL, why)
+
+
+def accepted(state: AtomicState, *, parked: bool) -> Accepted:
+    """What an observer is told of the fences of a commit."""
+    outs = [crtc.event.fence for crtc in state.crtcs.values() if crtc.event is not None]
+    outs += [new.writeback.out_fence for new in state.connectors.values() if new.writeback is not None]
+    return Accepted(
+        crtc_ids=tuple(crtc.id for crtc in state.crtcs),
+        parked=parked,
+        waits_for_user=bool(state.user_points),
+        dma_outs=[fence for fence in outs if fence is not None],
+        user_outs=sum(
+            crtc.event is not None and crtc.event.point is not None for crtc in state.crtcs.values()
+        ),
+        implicit_user=any(_has_user_fence(new) for new in state.planes.values()),
+    )
+
+
 def check_user_points(state: AtomicState) -> None:
     """UR1, UR3, UR10, UR13 and UR15, all EINVAL. By what was supplied: no value is looked at (UR12)."""
     dma_out = bool(state.out_pointers or state.writeback_pointers)
     if dma_out and state.out_points:
-        raise DeviceError(EINVAL, "out-fences of both kinds in one commit (UR3)")
+        raise Mixed("out-fences of both kinds in one commit (UR3)")
     for plane, new in state.planes.items():
         if new.user_points and new.fb is None:
             raise DeviceError(EINVAL, f"plane {plane.id} waits for a user fence but shows nothing")
         if dma_out and _has_user_fence(new):
-            raise DeviceError(EINVAL, "a dma_fence of a buffer with an implicit user fence (UR15)")
+            raise Mixed("a dma_fence of a buffer with an implicit user fence (UR15)")
     check_out_points(state)
     if not state.user_points:
         return
     if dma_out:
-        raise DeviceError(EINVAL, "a dma_fence may not depend on a user fence (UR1)")
+        raise Mixed("a dma_fence may not depend on a user fence (UR1)")
     if len(state.crtcs) > 1:
         raise DeviceError(EINVAL, "user fences and more than one CRTC (UR10)")
     if any(crtc_state.needs_modeset for crtc_state in state.crtcs.values()):
