@@ -23,6 +23,16 @@ class Slice:
     details: Mapping[str, int | str] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Level:
+    """A counter in µs that has had `value_us` from `t_ns` on."""
+
+    process: str
+    track: str
+    t_ns: int
+    value_us: int
+
+
 class Flows:
     """A number for every frame, found by what each part calls it."""
 
@@ -54,8 +64,25 @@ def slices(events: Events) -> Iterator[Slice]:
     yield from _screens(events, flows)
 
 
+def levels(events: Events) -> Iterator[Level]:
+    """Every client's latency, frame by frame in the order in which they were shown."""
+    for (compositor, title), mine in events.clients.items():
+        process = _process(compositor, title, mine)
+        for event in mine:
+            if isinstance(event, Presented):
+                value_us = event.c2p_ns // 1000
+                yield Level(process=process, track="latency", t_ns=event.presented_ns, value_us=value_us)
+
+
+def _process(compositor: str, title: str, events: Iterable[ClientEvent]) -> str:
+    """Groups open collapsed in a viewer: what matters has to be in their names."""
+    shown = [event for event in events if isinstance(event, Presented)]
+    missed = sum(missed_vblanks(event) or 0 for event in shown)
+    return f"client {title} on {compositor}: {len(shown)} shown, {missed} vblanks missed"
+
+
 def _client(compositor: str, title: str, events: Sequence[ClientEvent], flows: Flows) -> Iterator[Slice]:
-    process = f"client {title} on {compositor}: {_verdict(events)}"
+    process = _process(compositor, title, events)
     out: dict[int, int] = {}
     last_ns = 0
 
@@ -86,13 +113,6 @@ def _client(compositor: str, title: str, events: Sequence[ClientEvent], flows: F
                 yield happened("release", f"image {event.image} of frame {frame} is back", event.t_ns, frame)
             case _:
                 pass
-
-
-def _verdict(events: Iterable[ClientEvent]) -> str:
-    """Groups open collapsed in a viewer: what matters has to be in their names."""
-    shown = [event for event in events if isinstance(event, Presented)]
-    missed = sum(missed_vblanks(event) or 0 for event in shown)
-    return f"{len(shown)} shown, {missed} vblanks missed"
 
 
 def _compositor(events: Sequence[report.ReportEvent], flows: Flows) -> Iterator[Slice]:

@@ -20,7 +20,7 @@ from perfetto.protos.perfetto.trace.perfetto_trace_pb2 import (
 )
 
 from syncline.lab.present.rows import Events
-from syncline.lab.present.slices import Slice, slices
+from syncline.lab.present.slices import Level, Slice, levels, slices
 
 SEQUENCE: Final = 1
 FIRST_PID: Final = 1
@@ -30,24 +30,28 @@ FIRST_PID: Final = 1
 def write_trace(path: Path, events: Events) -> None:
     """Everything that is known of the run."""
     with path.open("wb") as file:
-        for packet in _packets(slices(events)):
+        for packet in _packets(slices(events), levels(events)):
             trace = Trace()
             trace.packet.append(packet)
             file.write(trace.SerializeToString())
 
 
-def _packets(found: Iterable[Slice]) -> Iterator[TracePacket]:
+def _packets(found: Iterable[Slice], counters: Iterable[Level]) -> Iterator[TracePacket]:
     yield _clocks()
     tracks = _Tracks()
     events: list[tuple[int, int, TracePacket]] = []
     for number, each in enumerate(sorted(found, key=lambda each: (each.begin_ns, -each.end_ns))):
-        track, descriptors = tracks.find(each)
-        yield from descriptors
+        track = tracks.lane(each)
         if each.end_ns == each.begin_ns:
             events.append((each.begin_ns, number, _event(each, track, TrackEvent.TYPE_INSTANT)))
         else:
             events.append((each.begin_ns, number, _event(each, track, TrackEvent.TYPE_SLICE_BEGIN)))
             events.append((each.end_ns, -1, _end(each, track)))  # a slice ends before the next one begins
+    for level in counters:
+        packet = _packet(level.t_ns, tracks.counter(level), TrackEvent.TYPE_COUNTER)
+        packet.track_event.counter_value = level.value_us
+        events.append((level.t_ns, 0, packet))
+    yield from tracks.descriptors
     events.sort(key=lambda event: event[:2])
     yield from (packet for _, _, packet in events)
 
@@ -67,37 +71,48 @@ class _Tracks:
     """Tracks as they are needed. Slices that overlap lie on lanes of the same name, which a viewer shows as one."""
 
     def __init__(self) -> None:
+        self.descriptors: list[TracePacket] = []
         self._processes: dict[str, int] = {}
         self._lanes: dict[tuple[str, str], list[tuple[int, int]]] = defaultdict(list)
-        self._last = 0
+        self._counters: dict[tuple[str, str], int] = {}
 
-    def find(self, each: Slice) -> tuple[int, list[TracePacket]]:
-        """The track for it, and descriptors of what is new. Slices come in the order of their beginnings."""
-        made = []
-        process = self._processes.get(each.process)
-        if process is None:
-            process = self._processes[each.process] = self._next()
-            packet = TracePacket(trusted_packet_sequence_id=SEQUENCE)
-            packet.track_descriptor.uuid = process
-            packet.track_descriptor.process.pid = FIRST_PID + len(self._processes)
-            packet.track_descriptor.process.process_name = each.process
-            made.append(packet)
+    def lane(self, each: Slice) -> int:
+        """The track for it. Slices come in the order of their beginnings."""
         lanes = self._lanes[each.process, each.track]
         for index, (track, busy_until_ns) in enumerate(lanes):
             if busy_until_ns <= each.begin_ns:
                 lanes[index] = (track, each.end_ns)
-                return track, made
-        track = self._next()
+                return track
+        track = self._describe(each.process, each.track).track_descriptor.uuid
         lanes.append((track, each.end_ns))
-        packet = TracePacket(trusted_packet_sequence_id=SEQUENCE)
-        packet.track_descriptor.uuid = track
-        packet.track_descriptor.parent_uuid = process
-        packet.track_descriptor.name = each.track
-        return track, [*made, packet]
+        return track
 
-    def _next(self) -> int:
-        self._last += 1
-        return self._last
+    def counter(self, level: Level) -> int:
+        """The track for it."""
+        name = (level.process, level.track)
+        if name not in self._counters:
+            packet = self._describe(*name)
+            packet.track_descriptor.counter.unit_name = "µs"
+            self._counters[name] = packet.track_descriptor.uuid
+        return self._counters[name]
+
+    def _describe(self, process: str, name: str) -> TracePacket:
+        """A new track, in its process."""
+        if process not in self._processes:
+            parent = self._new()
+            parent.track_descriptor.process.pid = FIRST_PID + len(self._processes)
+            parent.track_descriptor.process.process_name = process
+            self._processes[process] = parent.track_descriptor.uuid
+        packet = self._new()
+        packet.track_descriptor.parent_uuid = self._processes[process]
+        packet.track_descriptor.name = name
+        return packet
+
+    def _new(self) -> TracePacket:
+        packet = TracePacket(trusted_packet_sequence_id=SEQUENCE)
+        packet.track_descriptor.uuid = len(self.descriptors) + 1
+        self.descriptors.append(packet)
+        return packet
 
 
 def _event(each: Slice, track: int, kind: TrackEvent.Type) -> TracePacket:

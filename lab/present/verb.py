@@ -2,7 +2,8 @@
 
 import csv
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -62,23 +63,27 @@ def _writers(options: Options) -> dict[Path, Writer]:
 
 
 def _page_writer() -> Writer:
-    try:
+    with _extra("report"):
         from syncline.lab.present.page import write_page  # noqa: PLC0415 - matplotlib and jinja2 are an extra
-    except ModuleNotFoundError as missing:
-        raise Usage(
-            f"--report needs {missing.name}, which is not installed: pip install 'syncline[report]'"
-        ) from None
     return lambda path, outcome, _: write_page(path, outcome)
 
 
 def _trace_writer() -> Writer:
-    try:
+    with _extra("trace"):
         from syncline.lab.present.track import write_trace  # noqa: PLC0415 - perfetto is an extra
-    except ModuleNotFoundError as missing:
-        raise Usage(
-            f"--trace needs {missing.name}, which is not installed: pip install 'syncline[trace]'"
-        ) from None
     return lambda path, _, recording: write_trace(path, recording.events)
+
+
+@contextmanager
+def _extra(name: str) -> Iterator[None]:
+    """A library that is not there is one sentence. The extra and the flag have one name."""
+    try:
+        yield
+    except ModuleNotFoundError as missing:
+        library = (missing.name or "").partition(".")[0]
+        raise Usage(
+            f"--{name} needs {library}, which is not installed: pip install 'syncline[{name}]'"
+        ) from None
 
 
 def _check(path: Path) -> None:

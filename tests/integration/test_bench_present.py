@@ -285,6 +285,18 @@ def test_slices_on_a_track_end_before_the_next_begins(trace: Trace) -> None:
     assert not begun
 
 
+def test_the_latency_is_a_counter_in_microseconds(outcome: Outcome, trace: Trace) -> None:
+    counters = {
+        each.track_descriptor.uuid for each in trace.packet if each.track_descriptor.counter.unit_name == "µs"
+    }
+    told = [each.track_event for each in trace.packet if each.track_event.type == TrackEvent.TYPE_COUNTER]
+
+    assert {each.track_uuid for each in told} == counters
+    assert sorted(each.counter_value for each in told) == sorted(
+        row["c2p_ns"] // 1000 for row in shown(outcome)
+    )
+
+
 def test_a_flow_leads_from_the_commit_to_the_release(outcome: Outcome, trace: Trace) -> None:
     """For a frame of the explicit client: its drawing, job, wait, latch, vblank, feedback and release."""
     names: dict[int, str] = {}

@@ -1,6 +1,9 @@
 """What can be asked for, what cannot, and the command that repeats it."""
 
 import shlex
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
@@ -31,6 +34,25 @@ def test_what_cannot_be_measured_is_one_sentence(
     said = capsys.readouterr()
     assert (code, said.out, said.err.count("\n")) == (2, "", 1)
     assert complaint in said.err
+
+
+@pytest.mark.parametrize(
+    ("flag", "file", "library", "extra"),
+    [("--report", "x.html", "matplotlib", "report"), ("--trace", "x.pftrace", "perfetto", "trace")],
+)
+def test_a_library_that_is_missing_is_missed_before_anything_is_measured(
+    tmp_path: Path, flag: str, file: str, library: str, extra: str
+) -> None:
+    words = ["bench", "present", flag, str(tmp_path / file)]
+    script = f"import sys; sys.modules[{library!r}] = None; import syncline.lab.cli as c; sys.exit(c.main({words}))"
+
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == (
+        f"syncline: {flag} needs {library}, which is not installed: pip install 'syncline[{extra}]'\n"
+    )
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_turns_are_taken_when_there_is_somebody_to_take_them_with() -> None:
