@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from syncline.kms_model.exchange import Exchange
 from syncline.kms_model.local import LocalNode
+from syncline.protocol.fd import close_all
 from syncline.protocol.outbox import Packet
 from syncline.protocol.transport import Loop, OnClosed, OnData
 from syncline.protocol.transport.batch import arrived, outgoing
@@ -16,10 +17,15 @@ class MessageTransport:
     def __init__(self, inner: MemoryTransport, exchange: Exchange) -> None:
         self._inner = inner
         self._exchange = exchange
+        self._is_open = True
         self.peer_address = 0
 
     def start(self, on_data: OnData, on_closed: OnClosed) -> None:
-        self._inner.start(lambda data, _: on_data(data, arrived(data, self._exchange)), on_closed)
+        def end(reason: str) -> None:
+            self._close_exchange()
+            on_closed(reason)
+
+        self._inner.start(lambda data, _: on_data(data, arrived(data, self._exchange)), end)
 
     def pause(self) -> None:
         self._inner.pause()
@@ -28,12 +34,20 @@ class MessageTransport:
         self._inner.resume()
 
     def write(self, packets: Sequence[Packet]) -> None:
-        batches = outgoing(packets, self._exchange, self.peer_address) if packets else []
-        assert batches is not None, "the other end is there"
-        self._inner.write([(batch, []) for batch in batches])
+        if self._is_open:
+            batches = outgoing(packets, self._exchange, self.peer_address) if packets else []
+            self._inner.write([(batch, []) for batch in batches or []])  # None: the other end has gone
+        else:
+            close_all(fd for _, fds in packets for fd in fds)
 
     def close(self) -> None:
         self._inner.close()
+        self._close_exchange()
+
+    def _close_exchange(self) -> None:
+        if self._is_open:
+            self._is_open = False
+            self._exchange.close()
 
 
 def message_pair(loop: Loop, node: LocalNode) -> tuple[MessageTransport, MessageTransport]:
