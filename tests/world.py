@@ -23,7 +23,7 @@ from syncline.compositor.core.effects import (
     Presented,
 )
 from syncline.compositor.core.geometry import Rect
-from syncline.compositor.core.output import Output
+from syncline.compositor.core.output import Output, Phase
 from syncline.compositor.core.policy import Policy
 from syncline.compositor.core.report import Commit, Flip, FrameReport, Latch, Release, ReportEvent
 from syncline.compositor.core.shell import Toplevel, XdgSurface
@@ -184,6 +184,7 @@ class World:
         """Look at the machine after every input."""
         self.reading: dict[tuple[int, int], set[object]] = {}
         """Unfinished jobs of the core, and the memory they read."""
+        self._jobs_left = 0
         self.running: set[tuple[int, int]] = set()
         """Jobs that have begun."""
         self.epoch_ns = NS_PER_S
@@ -209,6 +210,15 @@ class World:
 
     def run_ms(self, ms: float) -> None:
         self._run_until(self.now_ns + round(ms * MS))
+
+    def calm_down(self) -> None:
+        """Until the engine has nothing to do and every output shows what it should."""
+        for _ in range(200):
+            self.run_ms(20)
+            phases = {output.phase for output in self.core.outputs}
+            if self._jobs_left == 0 and phases == {Phase.IDLE}:
+                return
+        raise AssertionError("somebody never stops")
 
     def _light(self) -> int:
         """Until every output has shown its first image."""
@@ -365,6 +375,7 @@ class World:
 
     def _watch_job(self, event: JobTrace) -> None:
         job = event.context, event.seqno
+        self._jobs_left += {"queued": 1, "done": -1}.get(event.stage, 0)
         if event.stage == "done":
             self.reading.pop(job, None)
             self.running.discard(job)

@@ -207,7 +207,7 @@ class AnyHonestSession(RuleBasedStateMachine):
         self.is_over = True
         while self.unfinished:
             self.submit_late(1)
-        self.world.run_ms(200)
+        self.world.calm_down()
 
     def check_that_nothing_is_lost(self) -> None:
         """When all windows are gone and all flips have landed, every image is free."""
@@ -217,7 +217,7 @@ class AnyHonestSession(RuleBasedStateMachine):
                 if client.is_alive and picture.surface.alive:
                     picture.destroy()
         self.world.settle()
-        self.world.run_ms(200)
+        self.world.calm_down()
         for image in self.world.images:
             if image.client.is_alive and image.was_used:
                 assert image.is_free, f"{image.name} never came back"
