@@ -30,7 +30,9 @@ STRAGGLERS_MAX: Final = 64
 """Messages that may still come from a client to which goodbye was said; then its connection is cut."""
 PATIENCE: Final = 4096
 """Messages of everybody that are read before a client whose connection has ended is given up."""
-_ROUTE: Final = zmq.DONTWAIT | zmq.SNDMORE
+_DONTWAIT: Final = int(zmq.DONTWAIT)
+_ROUTE: Final = int(zmq.DONTWAIT | zmq.SNDMORE)
+_RCVMORE: Final = int(zmq.RCVMORE)
 
 
 @dataclass(eq=False, slots=True)
@@ -147,7 +149,7 @@ class Router:
     def _skip_parts(self) -> bool:
         """Whatever else the message has. Returns whether it had any."""
         found = False
-        while self._socket.get(zmq.RCVMORE):
+        while self._socket.get(_RCVMORE):
             self._socket.recv()
             found = True
         return found
@@ -193,7 +195,7 @@ class Router:
         """False: the client has QUEUE_BATCHES unread, or is gone."""
         try:
             self._socket.send(route, _ROUTE)
-            self._socket.send(data, zmq.DONTWAIT)
+            self._socket.send(data, _DONTWAIT)
         except zmq.ZMQError as error:
             if error.errno not in {zmq.EAGAIN, zmq.EHOSTUNREACH}:
                 raise
