@@ -74,9 +74,16 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     clients: int
     turns: int
     machine: Machine
+    scheduling: dict[str, str]
     results: Sequence[Result]
     ratios: Sequence[Ratio]
     rows: Sequence[Row]
+
+    @property
+    def sentences(self) -> list[str]:
+        """How far the numbers can be trusted, and under which conditions they were found."""
+        ran = ", ".join(f"{name} under {policy}" for name, policy in self.scheduling.items())
+        return [*self.machine.sentences, f"Scheduling: {ran}; clients under SCHED_OTHER."]
 
 
 def judge(options: Options, recording: Recording) -> Outcome:
@@ -90,6 +97,7 @@ def judge(options: Options, recording: Recording) -> Outcome:
         clients=options.clients,
         turns=options.turns,
         machine=recording.machine,
+        scheduling=recording.scheduling,
         results=[_result(name, rows[name], turns[name], recording.versions) for name in recording.names],
         ratios=list(_ratios(options, recording, rows, turns)),
         rows=recording.rows,

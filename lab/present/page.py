@@ -80,7 +80,7 @@ higher bands were late. A cross is a frame that missed the first vblank it could
 {% endif %}
 
 <h2>How far to trust it</h2>
-{% for said in outcome.machine.sentences %}<p>{{ said }}</p>{% endfor %}
+{% for said in outcome.sentences %}<p>{{ said }}</p>{% endfor %}
 <p>Syncline {{ outcome.machine.syncline }}, Python {{ outcome.machine.python }}, Linux {{ outcome.machine.kernel }},
 {{ outcome.machine.cores }} cores, {{ outcome.machine.cpu }}{% for result in outcome.results if result.version %}{% if loop.first %};{% endif %} {{ result.version }}{% endfor %}.
 Columns and their definitions, schema {{ outcome.schema }}: docs/bench.md.</p>

@@ -20,7 +20,7 @@ from syncline.lab.present.machine import Machine, Probe, cpu_ns, memory_bytes
 from syncline.lab.present.plan import OURS, Options, Sync, client_words
 from syncline.lab.present.process import Process
 from syncline.lab.present.rows import Events, Row, Take, read_events, rows_of
-from syncline.lab.present.stage import Stage, contender, foreign, ours
+from syncline.lab.present.stage import Stage, contender, foreign, level, ours, scheduling
 
 CROWD: Final = (sys.executable, "-m", "syncline.lab.present.crowd")
 PATIENCE_S: Final = 30.0
@@ -46,6 +46,7 @@ class Recording:
     rows: Sequence[Row]
     turns: Sequence[Turn]
     machine: Machine
+    scheduling: dict[str, str]
     versions: dict[str, str]
     events: Events
 
@@ -68,8 +69,10 @@ def record(
                 with_messages=Wire.ZMQ in options.wires,
             )
             stages = [owned.enter_context(own), *theirs]
+            level(stages[0], theirs)
             bill = Bill(options, stages, directory, probe, with_memory=with_memory)
             takes, turns = run_real(lambda loop: bill.perform(loop, on_turn))
+            under = {stage.name: scheduling(stage) for stage in stages}
         machine = probe.read()
         events = read_events(stages[0], takes)
         return Recording(
@@ -77,6 +80,7 @@ def record(
             rows=[row for take in takes for row in rows_of(take, events)],
             turns=turns,
             machine=machine,
+            scheduling=under,
             versions={stage.name: stage.version for stage in stages[1:]},
             events=events,
         )

@@ -22,6 +22,8 @@ LOOK_AGAIN_S: Final = 0.01
 SETTLE_S: Final = 0.3
 """A desktop draws its background and starts its helpers after it has begun to listen."""
 
+POLICIES: Final = ("SCHED_OTHER", "SCHED_BATCH", "SCHED_IDLE", "SCHED_FIFO", "SCHED_RR")
+
 WESTON_INI: Final = """\
 [core]
 idle-time=0
@@ -167,6 +169,25 @@ def ours(
                 events=events,
                 device_events=device_events if with_device_events else None,
             )
+
+
+def level(own: Stage, others: Sequence[Stage]) -> None:
+    """Give the others' processes the scheduling that ours asked for: a ratio is to compare compositors, not privileges."""
+    if others:
+        time.sleep(SETTLE_S)  # it asks only once it is ready
+    policy, parameters = os.sched_getscheduler(own.parts[0].pid), os.sched_getparam(own.parts[0].pid)
+    for stage in others:
+        for part in stage.parts:
+            os.sched_setscheduler(part.pid, policy, parameters)
+
+
+def scheduling(stage: Stage) -> str:
+    """Under which policy its compositor runs."""
+    pid = stage.parts[0].pid
+    policy = os.sched_getscheduler(pid) & ~os.SCHED_RESET_ON_FORK
+    name = next((name for name in POLICIES if getattr(os, name) == policy), f"policy {policy}")
+    priority = os.sched_getparam(pid).sched_priority
+    return f"{name} at priority {priority}" if priority else name
 
 
 def _await(name: str, process: Process, look: Callable[[], Path | None]) -> Path:

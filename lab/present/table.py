@@ -35,7 +35,7 @@ def print_outcome(console: Console, outcome: Outcome) -> None:
         console.print(
             sentence_of(each), style="yellow" if each.refused else None, markup=False, highlight=False
         )
-    for said in outcome.machine.sentences:
+    for said in outcome.sentences:
         console.print(said, markup=False, highlight=False)
     console.print(f"Repeat: {outcome.command}", markup=False, highlight=False, soft_wrap=True)
 

@@ -340,6 +340,7 @@ def test_weston_is_measured_in_turns_and_is_not_asked_what_it_cannot_know(
     ours, theirs = outcome["results"]
     assert (ours["name"], theirs["name"]) == ("syncline shm", "weston shm")
     assert theirs["version"].startswith("weston ")
+    assert outcome["scheduling"]["syncline"] == outcome["scheduling"]["weston"]
     assert "latch_to_flip_ns" in ours["columns"]
     assert "c2p_ns" in theirs["columns"]
     assert not theirs["columns"].keys() & {*PARTS, "commit_to_received_ns", "latch_margin_ns"}
