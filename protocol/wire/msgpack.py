@@ -21,7 +21,7 @@ import msgpack  # type: ignore[import-untyped]  # it comes without stubs
 import msgspec
 
 from syncline.protocol.errors import Misuse
-from syncline.protocol.schema import U64, Argument, Kind, Message
+from syncline.protocol.schema import Argument, Kind, Message
 from syncline.protocol.wire import Body, Decoder, Encoder, Malformed, Value
 from syncline.protocol.wire.wayland import MESSAGE_BYTES
 
@@ -157,13 +157,15 @@ def _decoder(message: Message) -> Decoder:
     if plain is not None:
         return _decode_plain(plain)
     steps = [_check(each) for each in message.arguments]
-    kept = [each.kind is not Kind.FD for each in message.arguments]
+    tokens = [at for at, each in enumerate(message.arguments) if each.kind is Kind.FD][::-1]
 
     def decode(body: Body) -> Sequence[Value]:
         if len(body) != len(steps):
             raise Malformed(f"{len(body)} arguments, not {len(steps)}")
         values = [check(element) for check, element in zip(steps, body, strict=True)]
-        return [value for value, is_kept in zip(values, kept, strict=True) if is_kept]
+        for at in tokens:
+            del values[at]
+        return values
 
     return decode
 
@@ -237,27 +239,16 @@ def _check(argument: Argument, *, rounded: bool = False) -> Check:
         return _string if argument.nullable else _text
     if argument.kind is Kind.FIXED:
         return _to_fixed if rounded else _fixed
-    if argument.kind in U64:
-        return _u64
     return _CHECKS[argument.kind]
 
 
-def _int(value: object) -> Value:
-    if not isinstance(value, int) or type(value) is bool or not _INT_MIN <= value <= _INT_MAX:
-        raise Malformed(f"{value!r} is no int")
-    return value
+def _integer(least: int, most: int, what: str) -> Check:
+    def check(value: object) -> Value:
+        if isinstance(value, int) and type(value) is not bool and least <= value <= most:
+            return value
+        raise Malformed(f"{value!r} is no {what}")
 
-
-def _uint(value: object) -> Value:
-    if not isinstance(value, int) or type(value) is bool or not 0 <= value <= _UINT_MAX:
-        raise Malformed(f"{value!r} is no uint")
-    return value
-
-
-def _u64(value: object) -> Value:
-    if not isinstance(value, int) or type(value) is bool or not 0 <= value <= _U64_MAX:
-        raise Malformed(f"{value!r} is no 64-bit uint")
-    return value
+    return check
 
 
 def _fixed(value: object) -> Value:
@@ -307,11 +298,14 @@ def _untyped(value: object) -> Value:
     return interface, version, new_id
 
 
+_uint: Final = _integer(0, _UINT_MAX, "uint")
 _CHECKS: Final[dict[Kind, Check]] = {
-    Kind.INT: _int,
+    Kind.INT: _integer(_INT_MIN, _INT_MAX, "int"),
     Kind.UINT: _uint,
     Kind.OBJECT: _uint,
     Kind.NEW_ID: _uint,
+    Kind.U64_HI_LO: _integer(0, _U64_MAX, "64-bit uint"),
+    Kind.U64_LO_HI: _integer(0, _U64_MAX, "64-bit uint"),
     Kind.ARRAY: _array,
     Kind.FD: _token,
 }
