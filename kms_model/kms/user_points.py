@@ -116,4 +116,4 @@ def hint_deadline(crtc: Crtc, points: Sequence[UserPoint]) -> None:
     """When the screen wants them, as an advisory word in the slot (Q12)."""
     if crtc.vblank.running:
         for each in points:
-            each.slot.page.store_deadline(each.slot.offset, crtc.vblank.next_ns())
+            each.slot.page.store_deadline(each.slot.offset, crtc.vblank.deadline_ns())

@@ -49,6 +49,13 @@ class Grid:
             return self._before_ns
         return self._start_ns + (count - self._count) * self._idle_frame // self._denominator
 
+    def nominal_after(self, now_ns: int) -> int:
+        """Where the vblank after the newest one would be at the mode's own refresh."""
+        count = self.count_at(now_ns)
+        if not self.varies:
+            return self.time_of(count + 1)
+        return self.time_of(count) + self._frame // self._denominator
+
     def count_at(self, now_ns: int) -> int:
         """The newest vblank at or before `now_ns`."""
         if now_ns < self._start_ns:
@@ -91,6 +98,11 @@ class Vblank:
         """The coming vblank, after now. The CRTC must be running."""
         assert self._grid is not None, "no vblank on a CRTC that is off"
         return self._grid.time_of(self._grid.count_at(self._kernel.now_ns) + 1)
+
+    def deadline_ns(self) -> int:
+        """What fences are told: the coming vblank as if the refresh did not vary, so perhaps past (kernel.md 3.7)."""
+        assert self._grid is not None, "no vblank on a CRTC that is off"
+        return self._grid.nominal_after(self._kernel.now_ns)
 
     def start(self, mode: ModeInfo, *, vrr_min_mhz: int = 0) -> None:
         """drm_crtc_vblank_on. The counter moves by one, so that no number is seen before and after."""

@@ -36,7 +36,7 @@ def _hint_deadline(display: Display, state: AtomicState) -> None:
     if not display.profile.deadline_hints:
         return
     vblanks = [
-        crtc.vblank.next_ns()
+        crtc.vblank.deadline_ns()
         for crtc, new in state.crtcs.items()
         if new.active and not new.needs_modeset and crtc.vblank.running
     ]

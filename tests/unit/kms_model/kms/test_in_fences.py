@@ -178,6 +178,19 @@ def test_the_coming_vblank_is_the_deadline_of_the_fence(client, world):
     assert deadline_of(client, timeline, fence) == vblank_ns
 
 
+def test_with_variable_refresh_the_deadline_is_that_of_the_nominal_one(client, world):
+    """drm_crtc_next_vblank_start adds one frame of the mode to the last vblank, whatever VRR makes of it."""
+    fb = client.light_up()
+    client.commit(0, ("crtc0", "VRR_ENABLED", 1))
+    timeline = client.timeline()
+    fence = client.fence(timeline)
+    _, last_ns = world.device.kms.display.crtcs[0].vblank.last()
+
+    client.commit(ASK, ("primary0", "FB_ID", fb), ("primary0", "IN_FENCE_FD", fence))
+
+    assert abs(deadline_of(client, timeline, fence) - last_ns - client.mode.refresh_ns) <= 1
+
+
 def test_a_modeset_gives_no_deadline(client, world):
     fb = client.framebuffer()
     timeline = client.timeline()
