@@ -42,12 +42,11 @@ def present(options: Options = DEFAULTS) -> int:
 
 
 def _record(options: Options) -> Recording:
-    """With the turn it is at, on a terminal."""
+    """With the turn it is at, on a terminal. A line and no animation: that would run beside what is measured."""
     console = Console(stderr=True)
     if options.json or not console.is_terminal:
         return record(options)
-    with console.status("starting") as status:
-        return record(options, on_turn=status.update)
+    return record(options, on_turn=lambda turn: console.print(turn, markup=False, highlight=False))
 
 
 def _writers(options: Options) -> dict[Path, Writer]:
