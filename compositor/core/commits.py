@@ -23,6 +23,7 @@ from syncline.compositor.core.update import (
     MAX_QUEUED_UPDATES,
     enqueue,
     forget,
+    holders,
     next_ready,
     set_free,
 )
@@ -101,9 +102,10 @@ class Commits:
 
     def settle(self, root: Surface, now_ns: int) -> None:
         """Apply every graph of this tree that nothing holds back any more."""
-        while (graph := next_ready(root)) is not None:
-            for update in graph:
-                self._apply(update, now_ns)
+        for tree in (root, *holders(root)):
+            while (graph := next_ready(tree)) is not None:
+                for update in graph:
+                    self._apply(update, now_ns)
         self._layout.settle(now_ns)
 
     def _apply(self, update: ContentUpdate, now_ns: int) -> None:
@@ -163,6 +165,7 @@ class Commits:
     def discard(self, surface: Surface, now_ns: int) -> None:
         """The surface goes: its queue is never applied, every loan is given back (S80, S94)."""
         queue = list(surface.queue)
+        waiting = holders(surface)
         surface.queue.clear()
         for update in queue:
             update.applied = True  # for whoever needed it
@@ -174,6 +177,8 @@ class Commits:
         self._replace_content(surface, None, now_ns)
         surface.extent = None
         self._layout.changed()
+        for tree in waiting:
+            self.settle(tree, now_ns)
 
 
 def _attached_buffer(state: PendingState) -> Buffer | None:

@@ -41,8 +41,8 @@ class ContentUpdate:
     committed_ns: int
     constraints: list[Constraint] = field(default_factory=list)
     needs: list["ContentUpdate"] = field(default_factory=list)
-    has_dependent: bool = False
-    """Another surface's update needs this one (C3: at most one does)."""
+    needed_by: "ContentUpdate | None" = None
+    """The update of another surface that needs this one (C3: at most one does)."""
     applied: bool = False
     ready_ns: int | None = None
     latched_ns: int | None = None

@@ -23,8 +23,8 @@ def enqueue(update: ContentUpdate) -> None:
         update.needs.append(surface.queue[-1])
     for child in surface.children.values():
         newest = next((old for old in reversed(child.queue) if old.synchronized), None)
-        if newest is not None and not newest.has_dependent:
-            newest.has_dependent = True
+        if newest is not None and newest.needed_by is None:
+            newest.needed_by = update
             update.needs.append(newest)
     surface.queue.append(update)
 
@@ -60,6 +60,12 @@ def next_ready(root: Surface) -> list[ContentUpdate] | None:
     return None
 
 
+def holders(root: Surface) -> set[Surface]:
+    """Roots of other trees with updates that need some of this one: it was a branch of theirs once."""
+    needing = (update.needed_by for surface in root.tree() for update in surface.queue if update.synchronized)
+    return {each.surface.root for each in needing if each is not None} - {root}
+
+
 def forget(update: ContentUpdate) -> None:
     """It was applied: nobody has to wait for it any more. It must be the oldest of its queue."""
     assert update.surface.queue[0] is update, "updates of a surface are applied in commit order (S60)"
@@ -74,7 +80,7 @@ def drop_edge(update: ContentUpdate, *, from_tree: Surface) -> None:
         for other in surface.queue:
             if surface is not update.surface and update in other.needs:
                 other.needs.remove(update)
-    update.has_dependent = False
+    update.needed_by = None
 
 
 def set_free(surface: Surface, *, tree: Surface) -> None:
