@@ -11,6 +11,9 @@ MODULES: Final = (
     "test_acquire",
     "test_release",
     "test_life_cycle",
+    "test_trees",
+    "test_core",
+    "test_presentation",
 )
 
 

@@ -181,7 +181,7 @@ def test_acq_11_a_client_that_never_signals_hurts_nobody_else(trial: Trial) -> N
     stuck.client.roundtrip()
 
 
-@case("S61", T, priority=2)
+@case("S61", T, priority=2, practice=True)
 def test_acq_12_a_window_that_never_signals_leaves_its_sibling_alone(trial: Trial) -> None:
     """The same between two toplevels of one client."""
     client = trial.client()
@@ -295,7 +295,7 @@ def test_acq_22_three_hundred_waiting_updates_are_kept_or_refused(trial: Trial) 
     trial.note(f"recorded: all {QUEUED} kept")
 
 
-@case("S24", D, priority=2)
+@case("S24", D, priority=2, practice=True)
 def test_acq_23_ten_thousand_waits_leave_no_descriptors(trial: Trial) -> None:
     """Each wait is made before its point is signalled; afterwards as many descriptors are open as before."""
     window, _ = _shown(trial)

@@ -208,7 +208,7 @@ def test_obj_14_one_syncobj_may_be_imported_twice(trial: Trial) -> None:
     trial.expect(lambda: frame.is_released, "the release point, by the import that is left")
 
 
-@case("S19", D, priority=2)
+@case("S19", D, priority=2, practice=True)
 def test_obj_15_a_syncobj_of_another_node_is_as_good(trial: Trial) -> None:
     """Only the descriptor counts, not the node through which the syncobj was made."""
     window = Window(trial)
@@ -219,7 +219,7 @@ def test_obj_15_a_syncobj_of_another_node_is_as_good(trial: Trial) -> None:
     trial.expect(lambda: frame.is_released, "the release point, on a syncobj of the render node")
 
 
-@case("S24", D)
+@case("S24", D, practice=True)
 def test_obj_16_ten_thousand_imports_are_forgotten_again(trial: Trial) -> None:
     """Import and destroy leave nothing behind; afterwards a frame is shown as before."""
     client = trial.client()

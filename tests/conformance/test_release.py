@@ -260,7 +260,7 @@ def test_rel_18_points_owed_to_a_dead_client_are_recorded(trial: Trial) -> None:
     trial.note(f"recorded: {reached} of {len(frames)} reached after the client's end")
 
 
-@case("S72", D)
+@case("S72", D, practice=True)
 def test_rel_20_a_fence_may_come_before_the_signal(trial: Trial) -> None:
     """A release point may be materialised first and signalled later; how long between them is recorded."""
     window = Window(trial)
