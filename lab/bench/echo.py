@@ -4,7 +4,6 @@ import asyncio
 import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import ClassVar, Final
 
@@ -17,6 +16,7 @@ from syncline.lab.bench.clock import Pair, compare
 from syncline.lab.bench.wire import proxy
 from syncline.protocol.display import Display, Global, Globals, Registry, serve
 from syncline.protocol.object import NewId, Proxy, Resource
+from syncline.protocol.transport.endpoint import parse, probe
 from syncline.protocol.transport.link import Link
 from syncline.protocol.transport.routed import RoutedTransport
 from syncline.protocol.transport.router import listen
@@ -198,8 +198,8 @@ def _round_trip(cores: Cores) -> Pair:
         owned.enter_context(child(lambda: _serve(ours), core=cores.server))
         owned.enter_context(child(lambda: _echo(bare), core=cores.server))
         owned.enter_context(pinned(cores.caller))
-        for name in ("ours", "bare"):
-            _await(Path(folder, name))
+        for endpoint in (ours, bare):
+            _await(endpoint)
         loop = RealLoop()
         owned.callback(loop.close)
         asyncio.set_event_loop(None)
@@ -209,6 +209,12 @@ def _round_trip(cores: Cores) -> Pair:
         return Pair(pair.ours_ns / TRIPS, pair.bare_ns / TRIPS, pair.ratio)
 
 
-def _await(path: Path) -> None:
-    while not path.exists():
-        os.sched_yield()
+def _await(endpoint: str) -> None:
+    """Until somebody listens there."""
+    while True:
+        try:
+            probe(parse(endpoint))
+        except OSError:
+            os.sched_yield()
+        else:
+            return
