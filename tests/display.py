@@ -12,7 +12,7 @@ from syncline.kms_model.loops import NS_PER_S
 from syncline.kms_model.profiles import Profile
 from syncline.kms_model.quirks import Quirks
 from syncline.kms_model.task import Pending
-from syncline.kms_model.trace import DropTrace, TraceEvent, WaitTrace
+from syncline.kms_model.trace import TraceEvent
 from syncline.kms_model.uapi import (
     FORMAT_XRGB8888,
     AtomicFlag,
@@ -21,7 +21,6 @@ from syncline.kms_model.uapi import (
     CreateDumb,
     DeviceError,
     Event,
-    FlipDropped,
     ModeAddFb2,
     ModeAtomic,
     ModeCreateBlob,
@@ -303,38 +302,3 @@ class Client:
     def status(self, sync_file: int) -> int:
         status: int = self.call(SyncFileInfo(sync_file)).status
         return status
-
-
-class Parked:
-    """A commit in PENDING_USER: `fb` for primary0, waiting for point 1 of `fence`, owing point 1 of `out`."""
-
-    def __init__(self, client: "Client", *extra: Change, timeout_ns: int = 0) -> None:
-        self.client = client
-        self.shown = client.light_up()
-        self.fb = client.framebuffer()
-        self.handle = client.handle
-        self.fence, self.out = client.user_fence(), client.user_fence()
-        changes = (("primary0", "FB_ID", self.fb), client.waits_for((self.fence, 1)), *extra)
-        client.commit(ASK, *changes, client.owes(self.out, 1), user_data=1, timeout_ns=timeout_ns)
-
-    def reach(self) -> None:
-        self.client.reach(self.fence)
-
-    def assert_dropped(self, errno: int, *, shown: int = 0) -> None:
-        """Its file was told, its point is written, its framebuffer is free, and the screen is as before."""
-        client = self.client
-        (event,) = client.events()
-        now_ns, crtc = client.world.now_ns, client.ids["crtc0"]
-        assert event == FlipDropped(1, crtc, -errno, now_ns)
-        assert client.slot(self.out) == (1, -errno)
-        assert client.shown() == (shown or self.shown,)
-        assert not client.parked()
-        (drop,) = [each for each in client.world.trace if isinstance(each, DropTrace)]
-        assert drop == DropTrace(now_ns, crtc, (self.fb,), -errno, 1)
-        waits = [each for each in client.world.trace if isinstance(each, WaitTrace)]
-        ends = [each.end for each in waits if each.reason == "user-fence"]
-        assert ends.count(True) == ends.count(False), "nobody waits any more"
-        self.reach()
-        client.world.run_ms(40)
-        assert client.events() == []
-        assert client.shown() == (shown or self.shown,)

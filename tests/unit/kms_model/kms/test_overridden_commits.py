@@ -39,8 +39,8 @@ def test_what_no_longer_fits_at_its_promotion_is_dropped(client, world, park):
 
 
 @pytest.mark.requirement("UR7")
-def test_a_promotion_that_has_to_wait_for_a_lock_waits_and_may_still_be_overridden(client, world, parked):
-    """A blocking commit on another screen whose removal takes every lock keeps ours from us."""
+def test_a_promotion_that_has_to_wait_for_a_lock_is_parked_until_it_has_it(client, world, parked):
+    """A removal on another screen takes every lock, and holds them while it waits for a late fence."""
     timeline = client.timeline()
     client.commit(Flag.ALLOW_MODESET, *client.output(1, client.framebuffer()))
     old = client.framebuffer()
