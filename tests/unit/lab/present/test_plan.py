@@ -81,3 +81,11 @@ def test_a_contender_is_any_command() -> None:
 def test_nobody_may_be_called_like_us() -> None:
     with pytest.raises(Usage, match="NAME=COMMAND"):
         contender("syncline=sleep 1", output_mode="640x480@60")
+
+
+def test_the_help_names_defaults_as_they_are_typed(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["bench", "present", "--help"]) == 0
+
+    told = capsys.readouterr().out
+    assert "[default: feedback]" in told
+    assert "Mode." not in told
