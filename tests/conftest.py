@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import settings
 
+from syncline.compositor.wayland.globals import OUTPUT_INTERFACE, OUTPUT_VERSION, SPOKEN
 from syncline.conformance.case import case_of
 from syncline.conformance.trial import Trial
 from syncline.lab.conform.virtual import VirtualTarget
@@ -27,3 +28,18 @@ def trial(request: pytest.FixtureRequest) -> Iterator[Trial]:
             trial.finish()
         finally:
             trial.close()
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """What Syncline does not speak yet is not asked of it: such cases are for other compositors."""
+    offered = {each.interface: each.version for each in SPOKEN} | {OUTPUT_INTERFACE: OUTPUT_VERSION}
+    unspoken = [item for item in items if not _is_spoken(item, offered)]
+    if unspoken:
+        config.hook.pytest_deselected(items=unspoken)
+        items[:] = [item for item in items if item not in set(unspoken)]
+
+
+def _is_spoken(item: pytest.Item, offered: dict[str, int]) -> bool:
+    case = case_of(getattr(item, "function", None))
+    needs = [need.partition(":") for need in case.needs] if case else []
+    return all(offered.get(interface, 0) >= int(version or 1) for interface, _, version in needs)

@@ -14,6 +14,8 @@ MODULES: Final = (
     "test_trees",
     "test_core",
     "test_presentation",
+    "test_pacing",
+    "test_buffers",
 )
 
 
