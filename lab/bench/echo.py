@@ -148,7 +148,6 @@ class Presenter:
         self._surface.send("attach", self._buffer, 0, 0)
         self._surface.send("damage", 0, 0, 256, 256)
         self._surface.send("commit")
-        self._link.flush()
 
     def _until(self, begin: Callable[[Callable[[], None]], object]) -> None:
         begin(self._loop.stop)

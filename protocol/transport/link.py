@@ -18,18 +18,30 @@ class Link:
         self._transport = transport
         self._on_closed = on_closed
         self._is_flush_due = False
+        self._is_receiving = False
+        self._has_answer = False
         self._is_closed = False
         connection.call_on_output(self._flush_soon)
         self._flush_soon()  # what was said before there was a way to send it
         transport.start(self._receive, self._end)
 
     def _receive(self, data: bytes, fds: list[int]) -> None:
-        self._connection.receive(data, fds)
+        """What handlers say in answer leaves when all of them have been called."""
+        self._is_receiving = True
+        try:
+            self._connection.receive(data, fds)
+        finally:
+            self._is_receiving = False
         if self._connection.closing:
             self._flush_soon()
+        elif self._has_answer:
+            self._has_answer = False
+            self.flush()
 
     def _flush_soon(self) -> None:
-        if not self._is_flush_due:
+        if self._is_receiving:
+            self._has_answer = True
+        elif not self._is_flush_due:
             self._is_flush_due = True
             self._loop.call_soon(self._flush_due)
 
