@@ -17,6 +17,7 @@ from syncline.kms_model.checker.known import UPSTREAM
 from syncline.lab.exit import ALL_SKIPPED, FAIL, PASS, Usage
 from syncline.lab.manners import shown_default
 from syncline.lab.replay.compare import STATUS, Difference, differences
+from syncline.lab.replay.explained import UNREPEATABLE
 from syncline.lab.replay.machine import KERNELS, KernelName
 from syncline.lab.replay.result import Results, Run
 from syncline.lab.replay.run import run_scenario
@@ -31,11 +32,13 @@ class Verdict(msgspec.Struct):
 
     run: Run
     differences: list[Difference] | None = None
+    explanation: str | None = None
+    """Why a difference of this run is none of the model's."""
 
     @property
     def word(self) -> str:
         if self.differences:
-            return "differ"
+            return "explained" if self.explanation else "differ"
         if self.run.status.startswith("model fault"):
             return "fault"
         if self.run.status.startswith("skipped"):
@@ -125,6 +128,7 @@ def _verdict(
         verdict = Verdict(Run(f"model fault: {type(fault).__name__}: {fault}"))
     if recorded is not None:
         verdict.differences = differences(scenario, expected=recorded, model=verdict.run)
+        verdict.explanation = UNREPEATABLE.get((kernel, f"{scenario.id}@{device}"))
     return verdict
 
 
@@ -139,6 +143,8 @@ def _tell(name: str, scenario: Scenario, verdict: Verdict) -> None:
         print(f"  {where}{_short(difference.op)}")
         print(f"    kernel {_short(difference.expected)}")
         print(f"    model  {_short(difference.model)}")
+    if verdict.explanation:
+        print(f"  explained: {verdict.explanation}")
 
 
 def _tell_findings(ledger: Ledger | None) -> None:
@@ -156,7 +162,11 @@ def _short(text: str) -> str:
 
 def _sentence(kernel: KernelName, counts: Mapping[str, int], *, is_comparing: bool) -> str:
     total = sum(counts.values())
-    parts = [f"{counts[word]} {word}" for word in ("agree", "differ", "fault", "skipped") if counts[word]]
+    parts = [
+        f"{counts[word]} {word}"
+        for word in ("agree", "differ", "explained", "fault", "skipped")
+        if counts[word]
+    ]
     if counts["unrecorded"]:
         parts.append(f"{counts['unrecorded']} {'without a recording' if is_comparing else 'ran'}")
     return f"{kernel}: {total} runs: {', '.join(parts)}"
