@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Final
 
-from syncline.clients.toolkit.options import Options
+from syncline.clients.toolkit.options import Options, Wire
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,13 +25,17 @@ LIAR_RATE: Final = 12.0
 """Frames per second that leave the GPU time to paint each one while it is on the screen."""
 
 
-def cast(*, broken: bool, seed: int) -> tuple[Role, ...]:
+def cast(*, broken: bool, zmq: bool, seed: int) -> tuple[Role, ...]:
     """One client per way to synchronise, a neighbour with long GPU jobs, and a tree of surfaces."""
     gpu_ms = {"solid": None, "implicit": None, "shm": None, "hog": None, "subsurfaces": TREE_GPU_MS}
     roles = [
         Role(title, Options(title=title, client_id=number, seed=seed + number, gpu_ms=gpu_ms[title]))
         for number, title in enumerate(gpu_ms, start=1)
     ]
+    if zmq:
+        number = len(roles) + 1
+        orders = Options(title="solid-zmq", client_id=number, seed=seed + number, wire=Wire.ZMQ)
+        roles.append(Role("solid", orders))
     if broken:
         number = len(roles) + 1
         orders = Options(
@@ -54,6 +58,8 @@ def words(role: Role) -> list[str]:
         flags += ["--gpu-ms", str(options.gpu_ms)]
     if options.rate:
         flags += ["--rate", str(options.rate)]
+    if options.wire is Wire.ZMQ:
+        flags += ["--wire", options.wire.value]
     if options.signal_early:
         flags.append("--signal-early")
     return [role.demo, *flags]

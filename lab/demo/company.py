@@ -16,6 +16,7 @@ from syncline.lab.demo.record import Record
 DEVICE: Final = "device"
 COMPOSITOR: Final = "compositor"
 SOCKET: Final = "wayland-syncline"
+MESSAGES: Final = "messages"
 READY_S: Final = 10.0
 LOOK_AGAIN_S: Final = 0.005
 
@@ -34,6 +35,7 @@ class Company:
         self.over = asyncio.Event()
         self.node = directory / "card0"
         self.socket = directory / SOCKET
+        self.messages = directory / MESSAGES
         self._parts: list[Part] = []
         self._decode = msgspec.json.Decoder(ReportEvent)
         self._environment = os.environ | {"XDG_RUNTIME_DIR": str(directory)}

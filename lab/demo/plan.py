@@ -40,12 +40,15 @@ class Options:
     broken: bool = False
     """Add a client that signals its acquire points before its GPU is done."""
 
+    zmq: bool = False
+    """Add a second solid client, which speaks the message protocol over ZeroMQ."""
+
     output_mode: tuple[str, ...] = ("1280x720@60",)
     """A screen, WIDTHxHEIGHT@HZ; repeatable. The first one is photographed."""
 
     @property
     def cast(self) -> tuple[Role, ...]:
-        return cast(broken=self.broken, seed=self.seed)
+        return cast(broken=self.broken, zmq=self.zmq, seed=self.seed)
 
     @property
     def pause_s(self) -> float:

@@ -53,8 +53,11 @@ async def _raise_curtain(options: Options, company: Company) -> None:
     device = ["device", "--socket", str(company.node), *outputs]
     compositor = ["compositor", "--device", str(company.node), "--socket", str(company.socket)]
     await company.start_server(DEVICE, device, company.node)
-    await company.start_server(COMPOSITOR, compositor, company.socket)
+    if options.zmq:
+        compositor += ["--zmq", f"ipc://{company.messages}"]
+    await company.start_server(COMPOSITOR, compositor, company.messages if options.zmq else company.socket)
     place = ["--socket", str(company.socket), "--device", str(company.node)]
+    place += ["--endpoint", f"ipc://{company.messages}"]
     for role in options.cast:
         company.start(role.name, ["client", *words(role), *place])
 

@@ -6,7 +6,7 @@ from typing import Final
 
 from syncline.clients.catalogue import DEMOS, run_demo
 from syncline.clients.toolkit.loop import ClientError, Context
-from syncline.clients.toolkit.options import Options as ClientOptions
+from syncline.clients.toolkit.options import Options as ClientOptions, Wire
 from syncline.compositor.core.policy import Policy
 from syncline.compositor.core.report import ReportEvent
 from syncline.compositor.loop import Driver
@@ -25,6 +25,7 @@ from syncline.lab.exit import Usage
 from syncline.lab.screenshot import Pixels, photograph
 from syncline.protocol.transport import Transport
 from syncline.protocol.transport.memory import pair
+from syncline.protocol.wire.msgpack import MsgpackWire
 
 LIGHTING_NS: Final = NS_PER_S // 10
 """The screens have had their first frame by then; no process starts faster."""
@@ -77,7 +78,8 @@ class Player:
         self._file = node.open()
         self._context = Context(
             loop=loop,
-            transport=_connect(loop, driver),
+            transport=_connect(loop, driver, role.options.wire),
+            wire=MsgpackWire() if role.options.wire is Wire.ZMQ else None,
             device=self._file if demo.needs_device else None,
             options=demo.complete(role.options),
             emit=lambda event: record.add(role.name, event),
@@ -96,7 +98,8 @@ class Player:
         return []
 
 
-def _connect(loop: VirtualLoop, driver: Driver) -> Transport:
+def _connect(loop: VirtualLoop, driver: Driver, wire: Wire = Wire.WAYLAND) -> Transport:
+    """In one process either wire travels in memory."""
     ours, theirs = pair(loop)
-    driver.server.accept(theirs)
+    driver.server.accept(theirs, wire=MsgpackWire() if wire is Wire.ZMQ else None)
     return ours

@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 
+from syncline.lab.cli import main
 from syncline.protocol.recording import read
 
 SYNCLINE = [sys.executable, "-m", "syncline"]
@@ -168,3 +169,11 @@ def test_an_endpoint_that_will_not_do_is_one_sentence(
     assert run.returncode == 2
     assert run.stderr.count("\n") == 1
     assert hint in run.stderr
+
+
+def test_the_demo_shows_both_wires_side_by_side(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["demo", "--virtual", "--zmq", "--seconds", "1", "--json"]) == 0
+
+    rows = {row["client"]: row for row in json.loads(capsys.readouterr().out)["rows"]}
+    assert rows["solid-zmq"]["sync"] == rows["solid"]["sync"] == "explicit"
+    assert rows["solid-zmq"]["releases_owed"] == rows["solid-zmq"]["releases_paid"] > 0
