@@ -12,8 +12,15 @@ from tempfile import TemporaryDirectory
 from typing import Final
 
 from syncline.conformance.target import SocketTarget
+from syncline.kms_model.exchange import Exchange
+from syncline.kms_model.loops import RealLoop
+from syncline.kms_model.remote import RemoteFile
 from syncline.lab.exit import Usage
+from syncline.protocol.transport import Transport, zmq
 from syncline.protocol.transport.listener import socket_path
+from syncline.protocol.wire import Wire
+from syncline.protocol.wire.msgpack import MsgpackWire
+from syncline.protocol.wire.wayland import MESSAGE_BYTES_MAX
 
 READY_S: Final = 15.0
 LOOK_AGAIN_S: Final = 0.02
@@ -44,16 +51,36 @@ def started(command: str, *, device: Path | None) -> Iterator[SocketTarget]:
         yield _introduced(SocketTarget(path, device=device))
 
 
+class MessageTarget(SocketTarget):
+    """The same compositor by its other door: MessagePack over ZeroMQ, descriptors by the device node."""
+
+    def __init__(self, path: Path, *, device: Path, endpoint: str) -> None:
+        super().__init__(path, device=device)
+        self._node = device
+        self._endpoint = endpoint
+
+    def dial(self, loop: RealLoop) -> Transport:
+        return zmq.connect(loop, self._endpoint, Exchange(RemoteFile(self._node, "render")))
+
+    def new_wire(self) -> Wire:
+        return MsgpackWire(message_bytes=MESSAGE_BYTES_MAX)
+
+
 @contextmanager
-def own() -> Iterator[SocketTarget]:
+def own(*, with_messages: bool = False) -> Iterator[SocketTarget]:
     """Device and compositor of this project as processes. Raises Usage."""
     syncline = [sys.executable, "-m", "syncline"]
     with _folder() as folder, ExitStack() as owned:
         node = folder / "card0"
         _served([*syncline, "device", "--socket", str(node)], folder, owned, lambda: _socket(node))
-        compositor = [*syncline, "compositor", "--device", str(node)]
+        endpoint = f"ipc://{folder}/messages"
+        messages = ["--zmq", endpoint] if with_messages else []
+        compositor = [*syncline, "compositor", "--device", str(node), *messages]
         path = _served(compositor, folder, owned, lambda: _display_in(folder))
-        yield _introduced(SocketTarget(path, device=node), "syncline")
+        if with_messages:
+            yield _introduced(MessageTarget(path, device=node, endpoint=endpoint), "syncline over ZeroMQ")
+        else:
+            yield _introduced(SocketTarget(path, device=node), "syncline")
 
 
 @contextmanager

@@ -97,8 +97,8 @@ def _is_chosen(case: Case, wanted: str) -> bool:
 def _target(options: Options) -> Iterator[Target]:
     if sum((bool(options.socket), bool(options.command), options.virtual)) > 1:
         raise Usage("--socket, --command and --virtual are three ways to say what to judge: choose one")
-    if options.wire == "zmq":
-        raise Usage("--wire zmq: the suite speaks only the Wayland wire so far")
+    if options.wire == "zmq" and (options.socket or options.command or options.virtual):
+        raise Usage("--wire zmq is for a Syncline of our own: leave --socket, --command and --virtual out")
     place: AbstractContextManager[Target]
     if options.virtual:
         yield VirtualTarget()
@@ -108,7 +108,7 @@ def _target(options: Options) -> Iterator[Target]:
     elif options.command:
         place = places.started(options.command, device=options.device)
     else:
-        place = places.own()
+        place = places.own(with_messages=options.wire == "zmq")
     with place as target:
         yield target
 
@@ -149,6 +149,7 @@ def _repeat(options: Options) -> Callable[[Case], str]:
     ):
         words += [f"{flag} {value}"] if value else []
     words += ["--virtual"] if options.virtual else []
+    words += ["--wire zmq"] if options.wire == "zmq" else []
     return lambda case: f"{' '.join(words)} -k {case.id.lower()} --seed {options.seed} --record out"
 
 

@@ -19,6 +19,7 @@ from syncline.kms_model.profiles import SYNCLINE
 from syncline.kms_model.uapi import DeviceFile
 from syncline.protocol.transport import Transport
 from syncline.protocol.transport.memory import pair
+from syncline.protocol.wire import Wire
 
 LIGHTING_NS: Final = NS_PER_S // 10
 """The screens have had their first frame by then."""
@@ -37,6 +38,10 @@ class VirtualStand:
         ours, theirs = pair(self.loop)
         self.driver.server.accept(theirs)
         return ours
+
+    def new_wire(self) -> Wire | None:
+        """Wayland's."""
+        return None
 
     def open_device(self, node: str) -> DeviceFile:
         return self.node.open(node)

@@ -13,6 +13,7 @@ from syncline.protocol.display import Display, Registry
 from syncline.protocol.errors import ProtocolError
 from syncline.protocol.trace import Said
 from syncline.protocol.transport import Transport
+from syncline.protocol.wire import Wire
 
 NS_PER_MS: Final = 1_000_000
 ERROR_WAIT_NS: Final = 500 * NS_PER_MS
@@ -37,10 +38,10 @@ class World(Protocol):
 class Client:
     """`error` is what the compositor said was wrong; `gone` is why the connection ended."""
 
-    def __init__(self, world: World, transport: Transport, *, name: str) -> None:
+    def __init__(self, world: World, transport: Transport, *, wire: Wire | None, name: str) -> None:
         self.world = world
         self.name = name
-        self.display = Display.connect(name=name, observer=world.overhear)
+        self.display = Display.connect(wire=wire, name=name, observer=world.overhear)
         self.connection = self.display.connection
         self.registry = self.display.get_registry(Registry)
         self.gone = ""

@@ -12,6 +12,7 @@ from syncline.kms_model.remote import RemoteFile
 from syncline.kms_model.uapi import DeviceError, DeviceFile
 from syncline.protocol.transport import Transport
 from syncline.protocol.transport.unix import connect
+from syncline.protocol.wire import Wire
 
 TestLoop = RealLoop | VirtualLoop
 
@@ -31,6 +32,10 @@ class Stand(Protocol):
 
     def connect(self) -> Transport:
         """A new client. Raises OSError when nobody answers."""
+        ...
+
+    def new_wire(self) -> Wire | None:
+        """How its connections spell messages; None: as Wayland does."""
         ...
 
     def open_device(self, node: str) -> DeviceFile | None:
@@ -55,6 +60,7 @@ class Target(Protocol):
 class _SocketStand:
     loop: RealLoop
     dial: Callable[[RealLoop], Transport]
+    new_wire: Callable[[], Wire | None]
     device: Path | None
     pid: int | None
     endurance: float = REAL_ENDURANCE
@@ -95,6 +101,10 @@ class SocketTarget:
         """A connection. Raises OSError."""
         return connect(loop, self.path)
 
+    def new_wire(self) -> Wire | None:
+        """For one connection."""
+        return None
+
     def find_pid(self) -> int:
         """Whose socket it is. Raises OSError when nobody answers."""
         loop = RealLoop()
@@ -111,7 +121,7 @@ class SocketTarget:
         loop = RealLoop()
         asyncio.set_event_loop(loop)
         try:
-            yield _SocketStand(loop, self.dial, self.device, self._pid)
+            yield _SocketStand(loop, self.dial, self.new_wire, self.device, self._pid)
         finally:
             asyncio.set_event_loop(None)
             loop.close()

@@ -46,7 +46,7 @@ class Trial:
             transport = self.stand.connect()
         except OSError as error:
             raise Failure(f"the compositor takes no connection: {error.strerror}") from error
-        client = Client(self, transport, name=name)
+        client = Client(self, transport, wire=self.stand.new_wire(), name=name)
         self.clients.append(client)
         client.get_acquainted()
         return client

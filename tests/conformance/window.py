@@ -176,8 +176,12 @@ class Window(Canvas):
         super().__init__(trial, client, explicit=explicit)
         self.xdg = client.bind("xdg_wm_base").make("get_xdg_surface", self.wl)
         self.toplevel = self.xdg.make("get_toplevel")
-        self.xdg.hooks["configure"] = lambda serial: self.xdg.send("ack_configure", serial)
         self.configure()
+
+    def hide(self) -> Frame:
+        """Unmapped, it begins anew (X6): a configure from before must not be acknowledged any more."""
+        del self.xdg.hooks["configure"]
+        return super().hide()
 
     def destroy(self) -> None:
         """Role, then surface."""
@@ -187,6 +191,7 @@ class Window(Canvas):
     def configure(self) -> None:
         """The bufferless commit, and the answer to it."""
         before = self.xdg.count("configure")
+        self.xdg.hooks["configure"] = lambda serial: self.xdg.send("ack_configure", serial)
         self.wl.send("commit")
         self.trial.expect(lambda: self.xdg.count("configure") > before, "xdg_surface.configure")
 
