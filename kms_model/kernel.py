@@ -9,6 +9,7 @@ from itertools import count
 from typing import Any, TypeVar
 
 from syncline.kms_model.descriptors import Descriptors
+from syncline.kms_model.faults import Faults
 from syncline.kms_model.loops import Calendar, Deadline
 from syncline.kms_model.observer import Observer
 from syncline.kms_model.task import Sleep, Task, Waitable
@@ -25,6 +26,9 @@ class Kernel:
         self.trace = trace
         self.observer: Observer | None = None
         self.descriptors = Descriptors()
+        self.faults = Faults()
+        self.leaked: list[object] = []
+        """What has a reference that nobody will ever drop."""
         self._calendar = Calendar()
         self._contexts = count(1)
         self._ready: deque[Task[Any]] = deque()

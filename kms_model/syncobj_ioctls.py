@@ -60,8 +60,14 @@ def create(file: File, request: SyncobjCreate) -> HandleReply:
     """EINVAL: unknown flag."""
     if request.flags & ~_CREATE_FLAGS:
         raise DeviceError(EINVAL, "unknown flag")
-    signalled = Stub(file.kernel.now_ns) if request.flags else None
+    file.kernel.faults.allocate("a syncobj")
+    signalled = _private_stub(file) if request.flags else None
     return HandleReply(file.syncobjs.add(Syncobj(signalled)))
+
+
+def _private_stub(file: File) -> Stub:
+    file.kernel.faults.allocate("a stub")
+    return Stub(file.kernel.now_ns)
 
 
 def destroy(file: File, request: SyncobjDestroy) -> None:
@@ -126,7 +132,21 @@ def _import_fence(file: File, syncobj: Syncobj, fence: Fence, point: int) -> Non
             file.kernel.report(Warn(file.kernel.now_ns, "H1", nested))
         else:
             fence = flatten(file.kernel, fence)
+    if point and not isinstance(syncobj, UserSyncobj):
+        _allocate_imported_node(file, syncobj, fence)
     _put(file, syncobj, point, fence)
+
+
+def _allocate_imported_node(file: File, syncobj: Syncobj, fence: Fence) -> None:
+    """ENOMEM: and the references that the call took are lost with it, unless repaired (H2)."""
+    kernel = file.kernel
+    try:
+        kernel.faults.allocate("a chain node")
+    except DeviceError:
+        if file.quirks.failed_import_leaks:
+            kernel.leaked += (fence, syncobj)
+            kernel.report(Warn(kernel.now_ns, "H2", "a failed import leaks its fence and its syncobj"))
+        raise
 
 
 def _put(file: File, target: Syncobj, point: int, fence: Fence) -> None:
@@ -161,9 +181,14 @@ async def _transfer_later(file: File, request: SyncobjTransfer, target: Syncobj)
 
 
 def _transfer(file: File, target: Syncobj, point: int, fence: Fence) -> None:
-    """A timeline point gets the merged fence; point 0 gets it as it is, a chain node too (H7)."""
+    """A timeline point gets the merged fence; point 0 gets it as it is, a chain node too (H7).
+
+    ENOMEM: before anything can be seen of it.
+    """
     if point and not isinstance(target, UserSyncobj):
+        file.kernel.faults.allocate("a merged fence")
         fence = merge(file.kernel, [fence])
+        file.kernel.faults.allocate("a chain node")
     _put(file, target, point, fence)
 
 
@@ -174,9 +199,12 @@ def reset(file: File, request: SyncobjReset) -> None:
 
 
 def signal(file: File, request: SyncobjSignal) -> None:
-    """EINVAL: pad, count 0. ENOENT: one unknown handle, nothing changes. A timeline loses its points."""
+    """EINVAL: pad, count 0. ENOENT: one unknown handle, nothing changes. A timeline loses its points.
+
+    ENOMEM: those before it in the array are signalled, upstream too.
+    """
     for syncobj in _checked_array(file, request):
-        syncobj.replace(Stub(file.kernel.now_ns))
+        syncobj.replace(_private_stub(file))
 
 
 def _checked_array(file: File, request: SyncobjReset | SyncobjSignal) -> list[Syncobj]:
@@ -193,13 +221,15 @@ def _is_empty(request: SyncobjReset | SyncobjSignal | SyncobjTimelineSignal | Sy
 
 
 def timeline_signal(file: File, request: SyncobjTimelineSignal) -> None:
-    """EINVAL: flags, count 0. ENOENT: one unknown handle, nothing changes. EFAULT: points too short."""
+    """EINVAL: flags, count 0. ENOENT: one unknown handle. EFAULT: points too short. ENOMEM. Nothing changes then."""
     if request.flags or _is_empty(request):
         raise DeviceError(EINVAL, "flags or no handles")
     syncobjs = find_array(file, request.handles, request.count)
     points = point_array(request.points, len(syncobjs))
     for syncobj, point in zip(syncobjs, points, strict=False):
         syncobj.check_signal(point, file)
+    for _ in syncobjs:
+        file.kernel.faults.allocate("a chain node")
     for syncobj, point in zip(syncobjs, points, strict=False):
         syncobj.signal_point(file.kernel, point)
 

@@ -21,8 +21,8 @@ from syncline.kms_model.task import Bell, Completion
 
 ARRAY: Final = Exporter(name="array", ordered=False)
 CHAIN: Final = Exporter(name="chain", ordered=False)
-_TOLD_OTHERWISE: Final = {"H1"}
-"""Warnings of the machine that a rule reports better: a chain inside a chain is K9."""
+_TOLD_OTHERWISE: Final = {"H1", "H2"}
+"""Warnings of the machine that a rule reports better: a chain inside a chain is K9, a leak K24."""
 
 
 class Checker:
@@ -184,7 +184,12 @@ class Checker:
         for task in tuple(self._actors.tasks.values()):
             if task.is_asleep:
                 self._left(f"{task.name} still sleeps", f"{task.class_name} sleeps", task.label)
-        for title, names in (("a buffer is pinned", pinned), ("something is referred to", referred)):
+        leaked = [type(thing).__name__ for thing in self._kernel.leaked]
+        for title, names in (
+            ("a buffer is pinned", pinned),
+            ("something is referred to", referred),
+            ("a reference is leaked", leaked),
+        ):
             for name in names:
                 self._left(title, title, name)
 
