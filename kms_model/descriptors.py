@@ -13,9 +13,10 @@ import select
 import struct
 from collections.abc import Callable
 from contextlib import suppress
+from errno import EBADF, EINVAL
 from typing import Final, TypeVar
 
-from syncline.kms_model.uapi import Fd
+from syncline.kms_model.uapi import DeviceError, Fd
 
 T = TypeVar("T")
 
@@ -40,11 +41,14 @@ def is_open(fd: int) -> bool:
     return True
 
 
-def is_eventfd(fd: int) -> bool:
+def check_eventfd(fd: int) -> None:
+    """EBADF: not a descriptor. EINVAL: not an eventfd. All anonymous inodes are one, so fstat cannot tell."""
     try:
-        return os.readlink(f"/proc/self/fd/{fd}") == _EVENTFD  # noqa: PTH115 - a magic link is not a path
-    except OSError:
-        return False
+        name = os.readlink(f"/proc/self/fd/{fd}")  # noqa: PTH115 - a magic link is not a path
+    except OSError as error:
+        raise DeviceError(EBADF, "not a descriptor") from error
+    if name != _EVENTFD:
+        raise DeviceError(EINVAL, "not an eventfd")
 
 
 def is_pidfd(fd: int) -> bool:

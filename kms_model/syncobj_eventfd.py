@@ -1,12 +1,14 @@
 """SYNCOBJ_EVENTFD: one increment of an eventfd when a point signals or appears (kernel.md 2.7)."""
 
+import fcntl
 import os
 import select
-from errno import EBADF, EINVAL
+from contextlib import suppress
+from errno import EINVAL
 from typing import Final
 
 from syncline.kms_model.budget import Budget
-from syncline.kms_model.descriptors import is_eventfd, is_open
+from syncline.kms_model.descriptors import check_eventfd
 from syncline.kms_model.fence import Fence
 from syncline.kms_model.file import File
 from syncline.kms_model.syncobj import Source
@@ -17,15 +19,22 @@ _AVAILABLE: Final = int(WaitFlag.AVAILABLE)
 
 
 def eventfd(file: File, request: SyncobjEventfd) -> None:
-    """EINVAL: flags, pad, or not an eventfd. ENOENT: handle. EBADF: not a descriptor. EMFILE: over the budget."""
+    """EINVAL: flags, pad, or not an eventfd. ENOENT: handle. EBADF: not a descriptor.
+
+    ENOMEM. EMFILE: over the budget, which only what is still to come is charged to.
+    """
     if request.flags & ~_AVAILABLE or request.pad:
         raise DeviceError(EINVAL, "unknown flag, or pad")
     syncobj = find_syncobj(file, request.handle)
-    if not is_open(request.fd):
-        raise DeviceError(EBADF, "not a descriptor")
-    if not is_eventfd(request.fd):
-        raise DeviceError(EINVAL, "not an eventfd")
-    syncobj.watch(EventfdEntry(file.budget, request))
+    check_eventfd(request.fd)
+    file.kernel.faults.allocate("an eventfd entry")
+    fence = syncobj.find(request.point)
+    if fence is None:
+        syncobj.watch(EventfdEntry(file.budget, request))
+    elif request.flags or not fence.enable_signaling():
+        _increment(request.fd)
+    else:
+        EventfdEntry(file.budget, request).follow(fence)
 
 
 class EventfdEntry:
@@ -45,16 +54,16 @@ class EventfdEntry:
         fence = source.find(self._point)
         if fence is None:
             return False
-        if self._available or not fence.add_callback(self._fire):
-            self._fire(fence)
+        self.follow(fence)
         return True
 
+    def follow(self, fence: Fence) -> None:
+        """Fire with `fence`, or with AVAILABLE because there is one."""
+        if self._available or not fence.add_callback(self._fire):
+            self._fire(fence)
+
     def _fire(self, _fence: Fence) -> None:
-        # A write to a full eventfd would block; eventfd_signal does not, and the counter stays full.
-        poller = select.poll()
-        poller.register(self._fd, select.POLLOUT)
-        if poller.poll(0):
-            os.eventfd_write(self._fd, 1)
+        _increment(self._fd)
         self._close()
 
     def _close(self) -> None:
@@ -65,3 +74,16 @@ class EventfdEntry:
 
     def __del__(self) -> None:
         self._close()
+
+
+def _increment(fd: int) -> None:
+    """eventfd_signal: never sleeps, and leaves a full counter full, where write(2) may do otherwise."""
+    if fcntl.fcntl(fd, fcntl.F_GETFL) & os.O_NONBLOCK or _has_room(fd):
+        with suppress(BlockingIOError):
+            os.eventfd_write(fd, 1)
+
+
+def _has_room(fd: int) -> bool:
+    poller = select.poll()
+    poller.register(fd, select.POLLOUT)
+    return bool(poller.poll(0))
