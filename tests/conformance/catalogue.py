@@ -16,6 +16,7 @@ MODULES: Final = (
     "test_presentation",
     "test_pacing",
     "test_buffers",
+    "test_faults",
 )
 
 

@@ -74,6 +74,11 @@ class Device:
         self._fds += [timeline, fd]
         return Fence(self, timeline, fd)
 
+    def release_fd(self, fd: Fd) -> None:
+        """Close one of our descriptors early."""
+        self._fds.remove(fd)
+        os.close(fd)
+
     def watch(self, timeline: "Timeline", point: int, *, available: bool = False) -> "Watch":
         watch = Watch(self, timeline, point, available=available)
         self._watches.append(watch)
@@ -109,6 +114,10 @@ class Fence:
 
     def signal(self) -> None:
         self.device.file.call(SwSyncInc(timeline=self.timeline))
+
+    def abandon(self) -> None:
+        """Its timeline goes: the fence ends with an error."""
+        self.device.release_fd(self.timeline)
 
     def guard(self, image: Image) -> None:
         """Attach it to the image as a writer's implicit fence."""

@@ -19,6 +19,22 @@ TestLoop = RealLoop | VirtualLoop
 REAL_ENDURANCE: Final = 0.2
 
 
+class Faults(Protocol):
+    """What can be made to go wrong under the compositor."""
+
+    def refuse(self, request: str, *, times: int, errno: int) -> None:
+        """Its next so many device calls of that name end with this errno."""
+        ...
+
+    def lose_wakes(self, *, lost: bool) -> None:
+        """Eventfds that it registers from now on are not rung."""
+        ...
+
+    def ring(self) -> None:
+        """Ring every eventfd that it has registered, for no reason."""
+        ...
+
+
 class Stand(Protocol):
     """A compositor for the duration of one case: a loop, and ways to reach it."""
 
@@ -40,6 +56,10 @@ class Stand(Protocol):
 
     def open_device(self, node: str) -> DeviceFile | None:
         """A file of the tester's own, "card" or "render", whose syncobjs the compositor imports; or None."""
+        ...
+
+    def faults(self) -> Faults | None:
+        """None: it runs on a machine that works."""
         ...
 
     def fd_count(self) -> int | None:
@@ -75,6 +95,9 @@ class _SocketStand:
             return RemoteFile(self.device, node)
         except (OSError, DeviceError):
             return None
+
+    def faults(self) -> Faults | None:
+        return None
 
     def fd_count(self) -> int | None:
         return None if self.pid is None else count_fds(self.pid)

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from syncline.conformance.client import Client
 from syncline.conformance.device import Device
-from syncline.conformance.target import Stand
+from syncline.conformance.target import Faults, Stand
 from syncline.conformance.verdict import Failure, Skip
 from syncline.protocol.trace import Said, line
 
@@ -20,6 +20,7 @@ QUIET_NS: Final = 500 * NS_PER_MS
 """How long nothing has to happen before we believe that it does not."""
 MESSAGES_MAX: Final = 20_000
 
+NO_FAULTS: Final = "faults in the machine, which only the model can have (--virtual)"
 NO_DEVICE: Final = "a device for the tester, with timeline syncobjs and dma-bufs (--device)"
 
 
@@ -64,6 +65,14 @@ class Trial:
                 raise Skip(NO_DEVICE)
             self._devices[node] = Device(file, self)
         return self._devices[node]
+
+    @property
+    def faults(self) -> Faults:
+        """What can be made to go wrong. Raises Skip when nothing can."""
+        faults = self.stand.faults()
+        if faults is None:
+            raise Skip(NO_FAULTS)
+        return faults
 
     def require(self, needs: Sequence[str], *, device: bool) -> None:
         """Raises Skip unless the compositor has these globals, `interface` or `interface:version`."""

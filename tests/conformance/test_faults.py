@@ -1,0 +1,133 @@
+"""Faults in the machine under the compositor, which only the model can have (protocol.md 5, class M)."""
+
+from errno import EBUSY, EMFILE
+from typing import Final
+
+from syncline.conformance.case import DMABUF, PRESENTATION, SYNCOBJ, RunClass, case
+from syncline.conformance.pace import check_after
+from syncline.conformance.trial import Trial
+from syncline.conformance.window import Frame, Window
+
+M = RunClass.M
+NEEDS: Final = (SYNCOBJ, DMABUF, PRESENTATION)
+WHILE_NS: Final = 200_000_000
+LATE_NS: Final = 5_000_000_000
+"""A watchdog may take its time."""
+FOR_EVER: Final = 1 << 30
+
+
+def _shown(trial: Trial) -> Window:
+    window = Window(trial)
+    window.settle(window.show(window.image()))
+    return window
+
+
+def _held(trial: Trial, frame: Frame, what: str) -> None:
+    trial.never(lambda: frame.is_done or frame.is_presented, what, for_ns=WHILE_NS)
+
+
+def _signalled(trial: Trial, frame: Frame) -> None:
+    frame.signal()
+    trial.expect(lambda: frame.is_presented, "presentation, even if late", within_ns=LATE_NS)
+    check_after(trial, frame, frame.signalled_ns)
+
+
+@case("S65", M, priority=2, needs=NEEDS, device=True)
+def test_acq_27_a_fence_that_ends_in_error_counts_as_signalled(trial: Trial) -> None:
+    """What is shown is undefined; that the queue goes on is not."""
+    window = _shown(trial)
+    fence, acquire = trial.device.fence(), window.new_point()
+    acquire.timeline.materialise(1, fence)
+    frame = window.show(window.image(), acquire=acquire, ready=False)
+    _held(trial, frame, "a frame whose fence has not ended")
+    fence.abandon()
+    trial.expect(lambda: frame.is_presented, "presentation once the fence ended in error")
+
+
+@case("S56 S68", M, needs=NEEDS, device=True)
+def test_acq_28_a_wait_that_cannot_be_registered_is_not_a_point_reached(trial: Trial) -> None:
+    """SYNCOBJ_EVENTFD fails: the update is not shown before its point, and shown in the end."""
+    window = _shown(trial)
+    trial.faults.refuse("SyncobjEventfd", times=3, errno=EMFILE)
+    frame = window.show(window.image(), ready=False)
+    _held(trial, frame, "a frame whose wait could not be registered")
+    _signalled(trial, frame)
+
+
+@case("S64", M, needs=NEEDS, device=True)
+def test_acq_29_a_lost_wake_is_made_good(trial: Trial) -> None:
+    """The eventfd never rings though the point is signalled: somebody looks again."""
+    window = _shown(trial)
+    trial.faults.lose_wakes(lost=True)
+    frame = window.show(window.image(), ready=False)
+    _held(trial, frame, "a frame that is not ready")
+    _signalled(trial, frame)
+    late_ns = frame.presented_ns - (frame.signalled_ns or 0)
+    trial.note(f"recorded: presented {late_ns / 1e6:.0f} ms after the signal that nobody heard")
+
+
+@case("S56", M, priority=2, needs=NEEDS, device=True)
+def test_acq_30_a_wake_without_a_reason_is_not_believed(trial: Trial) -> None:
+    """The eventfd rings though the point is not signalled."""
+    window = _shown(trial)
+    frame = window.show(window.image(), ready=False)
+    window.client.roundtrip()
+    trial.faults.ring()
+    _held(trial, frame, "a frame whose eventfd rang for nothing")
+    _signalled(trial, frame)
+
+
+def _released_without(trial: Trial, request: str) -> None:
+    window = _shown(trial)
+    trial.faults.refuse(request, times=FOR_EVER, errno=EMFILE)
+    frames = []
+    for _ in range(5):
+        frames.append(window.show(window.image()))
+        window.settle(frames[-1])
+    window.hide()
+    trial.expect(lambda: all(each.is_released for each in frames), f"release points without {request}")
+
+
+@case("S70", M, needs=NEEDS, device=True)
+def test_rel_27_without_fence_export_points_are_signalled_by_hand(trial: Trial) -> None:
+    """No sync_file can be had of a syncobj: every release point is reached all the same."""
+    _released_without(trial, "SyncobjHandleToFd")
+
+
+@case("S70", M, needs=NEEDS, device=True)
+def test_rel_28_a_failed_merge_or_import_loses_no_release(trial: Trial) -> None:
+    """sync_files can be neither merged nor put behind a point."""
+    _released_without(trial, "SyncFileMerge")
+    trial.pass_ms(20)
+
+
+@case("S71 S60", M, needs=NEEDS, device=True)
+def test_kms_04_a_refused_commit_loses_nothing(trial: Trial) -> None:
+    """The display says EBUSY three times: every frame still ends, and in order."""
+    window = _shown(trial)
+    frames = []
+    for number in range(6):
+        if number % 2:
+            trial.faults.refuse("ModeAtomic", times=3, errno=EBUSY)
+        frames.append(window.show(window.image()))
+        window.settle(frames[-1])
+    trial.expect(lambda: all(each.outcome for each in frames), "feedback of six frames", within_ns=LATE_NS)
+    window.hide()
+    trial.expect(lambda: all(each.is_released for each in frames), "six release points")
+
+
+@case("S70", M, needs=NEEDS, device=True)
+def test_kms_10_out_of_descriptors_releases_still_come(trial: Trial) -> None:
+    """Whatever makes a descriptor fails for a while; afterwards nothing is owed."""
+    window = _shown(trial)
+    for request in ("SyncobjHandleToFd", "SyncFileMerge", "SyncobjEventfd", "DmaBufExportSyncFile"):
+        trial.faults.refuse(request, times=10, errno=EMFILE)
+    frames = []
+    for _ in range(10):
+        frame = window.show(window.image(), ready=False)
+        trial.pass_ms(5)
+        frame.signal()
+        frames.append(frame)
+    trial.expect(lambda: frames[-1].is_done, "the callback of the last frame", within_ns=LATE_NS)
+    window.hide()
+    trial.expect(lambda: all(each.is_released for each in frames), "ten release points", within_ns=LATE_NS)
