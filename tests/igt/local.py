@@ -9,6 +9,8 @@ from typing import TypeVar
 
 from igt.machine import SHORT_MS, Machine, Sleeper, Story
 
+from syncline.kms_model.checker import Checker, Ledger
+from syncline.kms_model.checker.watch import close_books
 from syncline.kms_model.device import Device
 from syncline.kms_model.local import LocalNode
 from syncline.kms_model.loops import VirtualLoop, run_virtual, sleep_until
@@ -92,16 +94,22 @@ class LocalMachine(Machine):
             other.end()
 
 
-def run_local(story: Story) -> None:
-    """Run `story` on a machine of its own, and see the machine forget everything afterwards."""
+def run_local(story: Story, ledger: Ledger | None = None) -> None:
+    """Run `story` on a machine of its own, and see the machine forget everything afterwards.
+
+    With a `ledger`, under the fence checker.
+    """
 
     async def main(loop: VirtualLoop) -> None:
         node = LocalNode(Device(), loop)
+        checker = None if ledger is None else Checker(node.device.kernel, ledger)
         machine = LocalMachine(node, loop)
         try:
             await story(machine)
         finally:
             machine.end()
+            if checker is not None:
+                close_books(checker, node.device.kernel, (node.device,), alone=True)
             node.close()
         assert not node.device.kernel.descriptors.known(), "nothing outside refers to these any more"
 
