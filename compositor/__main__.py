@@ -20,11 +20,11 @@ from cyclopts.validators import Number
 
 from syncline.compositor.core.policy import AcquireMode, ImplicitMode, Policy
 from syncline.compositor.core.report import ReportEvent
-from syncline.compositor.loop import Driver, EventStream
+from syncline.compositor.loop import Driver
 from syncline.compositor.wayland.globals import CapError, parse_caps
 from syncline.compositor.wayland.server import Server
 from syncline.kms_model.exchange import Exchange
-from syncline.kms_model.journal import open_sink
+from syncline.kms_model.journal import EventStream, open_sink
 from syncline.kms_model.loops import (
     COMPOSITOR_PRIORITY,
     NS_PER_S,
@@ -66,7 +66,7 @@ class Options:
     """Wayland socket: a name in $XDG_RUNTIME_DIR or a path (default: the first free of wayland-1, -2, …)."""
 
     device: str = ""
-    """Device node to run on (default: start one of our own, and end it too)."""
+    """Device node to run on (default: start one at $XDG_RUNTIME_DIR/syncline/card0, and end it too)."""
 
     output: tuple[str, ...] = ()
     """A screen of our own device, WIDTHxHEIGHT@HZ; repeatable."""
@@ -129,6 +129,8 @@ def launch(options: Options) -> int:
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))  # buffers and watched points are descriptors
     try:
+        if options.device and options.output:
+            raise Unavailable("--output is for a device of our own: a --device has its screens already")
         caps = parse_caps(options.cap)
         if options.zmq:
             allowed(options.zmq, has_keys=bool(options.zmq_keys))
@@ -257,6 +259,8 @@ async def _start_device(loop: RealLoop, outputs: Sequence[str], owned: ExitStack
         path = default_path(os.environ.get("XDG_RUNTIME_DIR"))
     except NodeError as error:
         raise Unavailable(str(error)) from error
+    if _answers(path):
+        raise Unavailable(f"a device already serves {path}: stop it, or use it with --device {path}")
     process = _spawn_device(path, outputs)
     owned.callback(_stop, process)
     deadline_ns = loop.now_ns() + NODE_READY_NS

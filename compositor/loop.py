@@ -1,12 +1,9 @@
 """The only place of the compositor that waits: device, clients, watched points and deadlines on one loop."""
 
 import os
-import select
 from collections.abc import Callable, Mapping
 from errno import ETIME
 from typing import Final
-
-import msgspec
 
 from syncline.compositor.core.compositor import Compositor
 from syncline.compositor.core.policy import Policy
@@ -25,11 +22,6 @@ from syncline.protocol.trace import Observer
 
 WATCHDOG_NS: Final = 1_000_000_000
 """How long a lost wake-up can go unnoticed (ACQ-29)."""
-
-UNREAD_MAX: Final = 16 << 20
-"""Bytes of the event stream that its reader may be behind; then events are lost, and counted."""
-
-LAST_WORDS_MS: Final = 500
 
 
 class Watches:
@@ -178,49 +170,3 @@ class Driver:
                 return
             self._deadline.cancel()
         self._deadline = None if next_ns is None else self._loop.call_at_ns(next_ns, self._tick)
-
-
-class EventStream:
-    """The report as JSON lines on a descriptor that it owns. Nothing here waits for who reads them."""
-
-    def __init__(self, loop: Loop, fd: int) -> None:
-        os.set_blocking(fd, False)
-        self._loop = loop
-        self._fd = fd
-        self._encode = msgspec.json.Encoder().encode
-        self._unread = bytearray()
-        self._is_booked = False
-        self.lost = 0
-        """Events that a slow reader has missed."""
-
-    def write(self, events: list[ReportEvent]) -> None:
-        if len(self._unread) > UNREAD_MAX:
-            self.lost += len(events)
-            return
-        for event in events:
-            self._unread += self._encode(event) + b"\n"
-        if self._unread and not self._is_booked:
-            self._is_booked = True
-            self._loop.call_soon(self._flush)
-
-    def close(self) -> None:
-        """Write the rest, as long as the reader keeps taking some of it."""
-        patience = select.poll()
-        patience.register(self._fd, select.POLLOUT)
-        self._flush()
-        while self._unread and patience.poll(LAST_WORDS_MS):
-            self._flush()
-        self._loop.remove_writer(self._fd)
-        os.close(self._fd)
-
-    def _flush(self) -> None:
-        try:
-            while self._unread:
-                del self._unread[: os.write(self._fd, self._unread)]
-        except BlockingIOError:
-            self._loop.add_writer(self._fd, self._flush)
-            return
-        except BrokenPipeError:
-            self._unread.clear()  # the reader has gone, as it may
-        self._loop.remove_writer(self._fd)
-        self._is_booked = False
