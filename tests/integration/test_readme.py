@@ -13,7 +13,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
 BLOCKS = [block.strip().splitlines() for block in re.findall(r"```sh\n(.*?)```", README, re.DOTALL)]
-VERBS = ("demo", "device", "compositor", "client", "screenshot", "replay", "bench")
+VERBS = ("demo", "device", "compositor", "client", "screenshot", "trace", "replay", "conform", "bench")
 
 pytestmark = pytest.mark.timeout(180)
 
@@ -48,7 +48,7 @@ def test_make_knows_the_target(command: list[str]) -> None:
 
 
 @pytest.mark.parametrize(
-    "command", [c for c in _commands("syncline") if c[1] in {"demo", "replay"}], ids=" ".join
+    "command", [c for c in _commands("syncline") if c[1] in {"demo", "replay", "conform"}], ids=" ".join
 )
 def test_a_command_that_stands_alone_passes(
     command: list[str], environment: dict[str, str], checkout: Path
@@ -88,3 +88,8 @@ def test_every_verb_of_the_table_has_help(verb: str, environment: dict[str, str]
         ["syncline", verb, "--help"], env=environment, capture_output=True, text=True, check=True
     )
     assert "Usage: syncline" in run.stdout
+
+
+def test_every_link_leads_somewhere() -> None:
+    for target in re.findall(r"\]\(([^)#:]+)\)", README):
+        assert (ROOT / target).exists(), target
