@@ -96,8 +96,11 @@ def launch(options: Options = DEFAULTS) -> int:
 def _tell_ready(where: str | None) -> None:
     if where is None:
         return
-    fd = open_sink(where)
-    os.write(fd, b"ready\n")
+    try:
+        fd = open_sink(where)
+        os.write(fd, b"ready\n")
+    except OSError as error:
+        raise NodeError(f"cannot write to {where}: {error.strerror}") from error
     os.close(fd)
 
 

@@ -38,7 +38,7 @@ class NodeError(Exception):
 def default_path(runtime_dir: str | None) -> Path:
     """Where the node is if nobody says otherwise, given $XDG_RUNTIME_DIR. Raises NodeError."""
     if not runtime_dir:
-        raise NodeError("XDG_RUNTIME_DIR is not set: set it, or name the socket with --socket")
+        raise NodeError("XDG_RUNTIME_DIR is not set: set it, or say where the device is")
     return Path(runtime_dir, "syncline", "card0")
 
 
@@ -48,7 +48,10 @@ def claimed(path: Path) -> Iterator[socket.socket]:
 
     A socket that nobody listens on is the rest of a killed node and is taken over.
     """
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise NodeError(f"cannot make the folder {path.parent}: {error.strerror}") from error
     with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as sock:
         sock.setblocking(False)  # noqa: FBT003  socket has it positional
         os.fchmod(sock.fileno(), 0o600)  # what bind creates has this mode from its first instant

@@ -385,6 +385,32 @@ def test_a_second_node_says_one_sentence_and_a_dead_one_is_succeeded(node: NodeP
     assert successor.process.wait(10) == 0
 
 
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["--socket", "/proc/x/card0"], "cannot make the folder /proc/x"),
+        (["--socket", "card0", "--ready", "/proc/x"], "cannot write to /proc/x"),
+        (["--socket", "card0", "--ready", "fd:999"], "cannot write to fd:999"),
+        (["--socket", "card0", "--events", "fd:999"], "cannot write events to fd:999"),
+    ],
+)
+def test_what_a_node_cannot_do_is_one_sentence_and_nothing_is_left(
+    tmp_path: Path, words: list[str], sentence: str
+) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "syncline.kms_model", *words],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=tmp_path,
+    )
+
+    assert (done.returncode, done.stdout) == (2, "")
+    assert sentence in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_the_event_stream_is_lines_of_json(tmp_path: Path) -> None:
     running = start(tmp_path / "card0", "--events", str(tmp_path / "events"))
     file = running.open()

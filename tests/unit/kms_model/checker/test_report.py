@@ -195,7 +195,7 @@ def test_what_is_found_as_an_object_dies_is_raised_at_the_next_call(rig: Any) ->
 
 
 def test_a_finding_is_suppressed_only_by_a_named_reason_and_is_counted(rig: Any) -> None:
-    known = Known("a colleague looks at it", "K2 hope *")
+    known = Known("its driver is being repaired", "K2 hope *")
     checker = Checker(rig.kernel, Ledger(Policy.RAISE, known=[known]))
 
     for _ in range(3):
@@ -203,7 +203,7 @@ def test_a_finding_is_suppressed_only_by_a_named_reason_and_is_counted(rig: Any)
     with pytest.raises(Violation):
         published(checker, rig, Exporter(name="faith", bounded=False))
 
-    assert checker.ledger.summary()[-1] == "3 x suppressed: a colleague looks at it"
+    assert checker.ledger.summary()[-1] == "3 x suppressed: its driver is being repaired"
 
 
 def test_json_is_the_whole_report(rig: Any) -> None:
