@@ -126,11 +126,13 @@ def launch(options: Options) -> int:
     """Run the compositor as this process. Returns the exit status; what went wrong is one sentence on stderr."""
     if not __debug__:
         return _complain("python -O drops checks that this program relies on: run it without", EXIT_USAGE)
+    if options.device and options.output:
+        return _complain(
+            "--output is for a device of our own: a --device has its screens already", EXIT_USAGE
+        )
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))  # buffers and watched points are descriptors
     try:
-        if options.device and options.output:
-            raise Unavailable("--output is for a device of our own: a --device has its screens already")
         caps = parse_caps(options.cap)
         if options.zmq:
             allowed(options.zmq, has_keys=bool(options.zmq_keys))

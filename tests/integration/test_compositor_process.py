@@ -138,6 +138,7 @@ def test_without_its_device_it_ends_with_one_sentence(run, tmp_path) -> None:
         (["--cap", "wl_compositor=99"], "goes from 0 (hidden) to 7"),
         (["--device", "/nonexistent/card0"], "no device node at /nonexistent/card0"),
         (["--output", "large"], "is no screen"),
+        (["--device", "card0", "--output", "640x480@60"], "--output is for a device of our own"),
         (["--acquire", "never"], "never"),
         (["--events", "/nonexistent/events"], "cannot write events"),
         (["--socket", "/nonexistent/socket"], "cannot listen on /nonexistent/socket"),
@@ -174,6 +175,18 @@ def test_a_device_has_one_compositor(run, tmp_path) -> None:
 
     assert status == 2
     assert "another compositor" in err
+    assert first.end()[0] == 0
+
+
+def test_where_a_device_is_already_it_starts_none_and_takes_none_unasked(run, tmp_path) -> None:
+    first = run("--socket", "first")
+    first.ready()
+
+    status, _, err = run("--socket", "second").wait()
+
+    assert status == 2
+    assert f"a device already serves {tmp_path / 'syncline' / 'card0'}" in err
+    assert err.count("\n") == 1
     assert first.end()[0] == 0
 
 
