@@ -59,6 +59,8 @@ class Commits:
         self._stage.journal.committed(update)
         enqueue(update)
         self._constrain(update, now_ns)
+        presumed = self._screens[0].output if self._screens else None
+        self._stage.pacing.constrain(update, presumed, now_ns)
         self._shell.committed(update)
         self.settle(surface.root, now_ns)
 
@@ -111,6 +113,7 @@ class Commits:
     def _apply(self, update: ContentUpdate, now_ns: int) -> None:
         surface, state = update.surface, update.state
         forget(update)
+        self._stage.pacing.applied(update, now_ns)
         update.ready_ns = now_ns
         before, surface.current = surface.current, state
         was_opaque = surface.is_opaque
@@ -167,6 +170,7 @@ class Commits:
         queue = list(surface.queue)
         waiting = holders(surface)
         surface.queue.clear()
+        self._stage.pacing.discard(surface, queue, now_ns)
         for update in queue:
             update.applied = True  # for whoever needed it
             self._stage.waits.cancel(update, now_ns)

@@ -230,7 +230,8 @@ class Compositor:
 
     def next_deadline_ns(self) -> int | None:
         """When `tick` wants to be called; None: not before other news."""
-        deadlines = [self._stage.feedback.deadline_ns, self._stage.waits.deadline_ns]
+        stage = self._stage
+        deadlines = [stage.feedback.deadline_ns, stage.waits.deadline_ns, stage.pacing.deadline_ns]
         deadlines += [output.deadline_ns for output in self.outputs]
         return min((deadline for deadline in deadlines if deadline is not None), default=None)
 
@@ -238,8 +239,14 @@ class Compositor:
         """Do what is due. Calling early or late is harmless."""
         for update in self._stage.waits.tick(now_ns):
             self._commits.settle(update.surface.root, now_ns)
+        self._pace(now_ns)
         self._stage.feedback.tick(now_ns)
         self._outputs.tick(now_ns)
+        self._pace(now_ns + 1)  # right after the latches, not with them
+
+    def _pace(self, now_ns: int) -> None:
+        for surface in self._stage.pacing.tick(now_ns):
+            self._commits.settle(surface.root, now_ns)
 
     def settled(self, now_ns: int) -> None:
         """The work of the last call has ended, effects delivered: what latching costs is learned from this."""
@@ -272,6 +279,7 @@ class Compositor:
             surface.check_invariants()
         self._stage.scene.check_invariants()
         self._stage.waits.check_invariants()
+        self._stage.pacing.check_invariants()
         self._stage.releases.check_invariants()
         self._stage.feedback.check_invariants(surfaces)
         for screen in self._outputs.screens:

@@ -3,15 +3,14 @@
 A constraint is pending, then released or cancelled, once; an update is applied only when none of the
 constraints in its whole dependency graph is pending (C5). Three kinds are conjunctive (T9): the acquire
 point, the fifo barrier and the target time; the write fences of an implicit buffer are ours to add as a
-fourth. Each kind is one class here; what it waits with is the business of `waits.py`.
-
-A fifo barrier will be released by the latch that showed the update which set it (F4-F7), a target time by
-`Compositor.tick` (T5); both then ask for the surface's tree to be judged again, as `Waits.point_ready` does.
+fourth. Each kind is one class here; what it waits with is the business of `waits.py` for what a fence
+ends, and of `pacing.py` for what time does.
 """
 
 from dataclasses import dataclass
 from enum import Enum, auto
 
+from syncline.compositor.core.output import Output
 from syncline.compositor.core.syncobj import SyncPoint
 
 
@@ -44,4 +43,24 @@ class ImplicitFence:
     why: str = "implicit-fence"
 
 
-Constraint = AcquirePoint | ImplicitFence
+@dataclass(eq=False, slots=True)
+class FifoBarrier:
+    """The barrier that an earlier update of the surface raises; nothing to an update that is synchronized (F7)."""
+
+    state: ConstraintState = ConstraintState.PENDING
+    why: str = "fifo"
+
+
+@dataclass(eq=False, slots=True)
+class TargetTime:
+    """Not to be presented before `time_ns`. `presumed`: where it will be seen, while nothing of its tree is."""
+
+    time_ns: int
+    presumed: Output | None = None
+    state: ConstraintState = ConstraintState.PENDING
+    why: str = "target-time"
+
+
+Fenced = AcquirePoint | ImplicitFence
+Paced = FifoBarrier | TargetTime
+Constraint = Fenced | Paced

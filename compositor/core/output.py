@@ -78,6 +78,23 @@ class Output:
         self.target_ns = self.grid.target_for(now_ns=now_ns, margin_ns=margin_ns)
         self.latch_ns = self.target_ns - margin_ns
 
+    def aim_from(self, now_ns: int) -> int:
+        """The vblank of the next frame that something new now would be in."""
+        if self.phase is Phase.SCHEDULED:
+            return self.target_ns
+        soonest_ns = self.grid.target_for(now_ns=now_ns, margin_ns=self.margin.value_ns)
+        if self.phase is Phase.IDLE:
+            return soonest_ns
+        return max(soonest_ns, self.target_ns + self.refresh_ns)
+
+    def turn_of(self, time_ns: int) -> int:
+        """From when on, as far as is known, something new would be shown at `time_ns` or later and not before."""
+        vblank_ns = self.grid.next_after(time_ns - 1)
+        turn_ns = vblank_ns - self.refresh_ns - self.margin.value_ns + 1
+        if self.phase is Phase.SCHEDULED and self.target_ns < time_ns:
+            return max(turn_ns, self.latch_ns)
+        return turn_ns
+
     @property
     def deadline_ns(self) -> int | None:
         return self.latch_ns if self.phase is Phase.SCHEDULED else None

@@ -95,6 +95,7 @@ class Screen:
             arrangement = self._arranger.arrange(elements, composition=self._any_composition())
         if not self._has_news(arrangement):
             self.output.cue(Cue.NOTHING, now_ns)
+            self._pass_barriers(now_ns)
             return
         frame = self._fly(arrangement, elements, now_ns)
         if frame is None and arrangement.planes:
@@ -107,6 +108,7 @@ class Screen:
         for surface in self.visible:
             if surface.main_output is self.output:
                 self._stage.feedback.latch(surface, frame)
+        self._pass_barriers(now_ns)
         self._captures.copy(self.output, now_ns)
         self._direct = {element.surface for element in arrangement.planes.values()}
         self.output.margin.expects_composition = False
@@ -117,6 +119,12 @@ class Screen:
             margin_ns=frame.target_ns - frame.planned_ns, how=frame.how,
             updates=tuple(update.number for update in frame.updates), now_ns=now_ns,
         )  # fmt: skip
+
+    def _pass_barriers(self, now_ns: int) -> None:
+        """Not when the kernel refused: what was to be shown has its deadline yet to come."""
+        for surface in self.visible:
+            if surface.main_output is self.output:
+                self._stage.pacing.latched(surface, now_ns)
 
     def flipped(self, flip: FlipComplete, now_ns: int) -> None:
         """The display took the frame at `flip.time_ns`."""

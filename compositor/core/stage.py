@@ -6,6 +6,7 @@ from syncline.compositor.core.buffer import Memory
 from syncline.compositor.core.effects import Effect
 from syncline.compositor.core.feedback import Feedback
 from syncline.compositor.core.journal import Journal
+from syncline.compositor.core.pacing import Pacing
 from syncline.compositor.core.policy import Policy
 from syncline.compositor.core.release import Releases
 from syncline.compositor.core.scene import Scene
@@ -31,6 +32,7 @@ class Stage:
     journal: Journal
     memory: Memory
     waits: Waits
+    pacing: Pacing
     releases: Releases
     feedback: Feedback
     scene: Scene
@@ -48,6 +50,7 @@ def build_stage(device: DeviceFile, watcher: Watcher, policy: Policy) -> Stage:
     return Stage(
         device, watcher, policy, effects, journal, memory,
         waits=Waits(device, watcher, journal),
+        pacing=Pacing(journal, hidden_frame_ns=policy.hidden_frame_ns),
         releases=Releases(device, memory, journal, effects),
         feedback=Feedback(journal, effects, hidden_frame_ns=policy.hidden_frame_ns),
         scene=Scene(),

@@ -105,6 +105,11 @@ class Surface:
         return next((output for output in self.outputs if output in self.shown_on), None)
 
     @property
+    def paced_by(self) -> Output | None:
+        """Whose latches its updates are timed by; one that is not shown yet goes by its root's."""
+        return self.main_output or self.root.main_output
+
+    @property
     def is_effectively_synchronized(self) -> bool:
         """U2: synchronized if it or any ancestor sub-surface is."""
         surface = self

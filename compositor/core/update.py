@@ -9,7 +9,7 @@ it can reach, at once or not at all (C5).
 from collections.abc import Iterator
 from typing import Final
 
-from syncline.compositor.core.constraint import ConstraintState
+from syncline.compositor.core.constraint import Constraint, ConstraintState, FifoBarrier
 from syncline.compositor.core.surface import ContentUpdate, Surface
 
 MAX_QUEUED_UPDATES: Final = 256
@@ -45,9 +45,13 @@ def reachable(candidate: ContentUpdate) -> list[ContentUpdate]:
 
 
 def is_constrained(graph: list[ContentUpdate]) -> bool:
-    return any(
-        constraint.state is ConstraintState.PENDING for update in graph for constraint in update.constraints
-    )
+    return any(_holds(constraint, update) for update in graph for constraint in update.constraints)
+
+
+def _holds(constraint: Constraint, update: ContentUpdate) -> bool:
+    if isinstance(constraint, FifoBarrier) and update.synchronized:
+        return False  # F7
+    return constraint.state is ConstraintState.PENDING
 
 
 def next_ready(root: Surface) -> list[ContentUpdate] | None:

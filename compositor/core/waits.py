@@ -10,7 +10,7 @@ from errno import ETIME
 from typing import Final
 
 from syncline.compositor.core.buffer import Buffer
-from syncline.compositor.core.constraint import AcquirePoint, Constraint, ConstraintState, ImplicitFence
+from syncline.compositor.core.constraint import AcquirePoint, ConstraintState, Fenced, ImplicitFence
 from syncline.compositor.core.journal import Journal
 from syncline.compositor.core.surface import ContentUpdate
 from syncline.compositor.core.syncobj import Watcher
@@ -38,8 +38,8 @@ class Waits:
         self._device = device
         self._watcher = watcher
         self._journal = journal
-        self._by_watch: dict[int, tuple[ContentUpdate, Constraint]] = {}
-        self._pending: dict[Constraint, ContentUpdate] = {}
+        self._by_watch: dict[int, tuple[ContentUpdate, Fenced]] = {}
+        self._pending: dict[Fenced, ContentUpdate] = {}
         self._watchdog_ns: int | None = None
 
     # -- beginning --------------------------------------------------------------------------------
@@ -64,7 +64,7 @@ class Waits:
             self._device.close_fd(fence)
         self._begin(update, ImplicitFence(handle), now_ns)
 
-    def _begin(self, update: ContentUpdate, constraint: Constraint, now_ns: int) -> None:
+    def _begin(self, update: ContentUpdate, constraint: Fenced, now_ns: int) -> None:
         if self._is_satisfied(constraint, now_ns):
             constraint.state = ConstraintState.RELEASED
             self._drop_handle(constraint)
@@ -78,14 +78,14 @@ class Waits:
 
     # -- asking and watching ----------------------------------------------------------------------
 
-    def _question(self, constraint: Constraint) -> tuple[int, int, bool]:
+    def _question(self, constraint: Fenced) -> tuple[int, int, bool]:
         match constraint:
             case AcquirePoint(point=point, available_is_enough=enough):
                 return point.timeline.handle, point.value, enough
             case ImplicitFence(handle=handle):
                 return handle, 0, False
 
-    def _is_satisfied(self, constraint: Constraint, now_ns: int) -> bool:
+    def _is_satisfied(self, constraint: Fenced, now_ns: int) -> bool:
         handle, point, available = self._question(constraint)
         flags = WaitFlag.FOR_SUBMIT | (WaitFlag.AVAILABLE if available else 0)
         try:
@@ -96,7 +96,7 @@ class Waits:
             return False
         return True
 
-    def _watch(self, update: ContentUpdate, constraint: Constraint, now_ns: int) -> None:
+    def _watch(self, update: ContentUpdate, constraint: Fenced, now_ns: int) -> None:
         handle, point, available = self._question(constraint)
         try:
             constraint.watch = self._watcher.watch(handle, point, available=available)
@@ -118,13 +118,13 @@ class Waits:
         self._watch(update, constraint, now_ns)
         return None
 
-    def _release(self, update: ContentUpdate, constraint: Constraint, now_ns: int) -> None:
+    def _release(self, update: ContentUpdate, constraint: Fenced, now_ns: int) -> None:
         constraint.state = ConstraintState.RELEASED
         update.waited_for = constraint.why
         self._end(constraint)
         self._journal.wait_ends(update, constraint.why, now_ns)
 
-    def _end(self, constraint: Constraint) -> None:
+    def _end(self, constraint: Fenced) -> None:
         del self._pending[constraint]
         if constraint.watch is not None:
             del self._by_watch[constraint.watch]
@@ -134,7 +134,7 @@ class Waits:
         if not self._pending:
             self._watchdog_ns = None
 
-    def _drop_handle(self, constraint: Constraint) -> None:
+    def _drop_handle(self, constraint: Fenced) -> None:
         if isinstance(constraint, ImplicitFence):
             self._device.call(SyncobjDestroy(handle=constraint.handle))
 
@@ -143,7 +143,7 @@ class Waits:
     def cancel(self, update: ContentUpdate, now_ns: int) -> None:
         """Its surface went away: no waiter is left behind (S94)."""
         for constraint in update.constraints:
-            if constraint.state is ConstraintState.PENDING:
+            if isinstance(constraint, Fenced) and constraint.state is ConstraintState.PENDING:
                 constraint.state = ConstraintState.CANCELLED
                 self._end(constraint)
                 self._journal.wait_ends(update, constraint.why, now_ns)

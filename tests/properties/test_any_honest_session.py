@@ -23,8 +23,9 @@ def check_what_is_read(world: World) -> None:
     pending = {layer.gem for view in views if view.pending is not None for layer in view.pending.layers}
     queued = set().union(*world.reading.values())
     begun = set().union(*(sources for job, sources in world.reading.items() if job in world.running))
+    read = showing | pending | queued | begun
     for image in world.images:
-        if not image.client.is_alive or not image.was_used:
+        if image.memory not in read or not image.client.is_alive or not image.was_used:
             continue
         if image.is_free:
             assert image.memory not in showing | pending, f"{image.name} is free while the display needs it"
@@ -97,6 +98,15 @@ class AnyHonestSession(RuleBasedStateMachine):
                 window.present(names[0], gpu_ms=gpu_ms).on_frame = lambda: present(left - 1)
 
         present(frames)
+
+    @rule(
+        picture=windows | children, sets=st.booleans(), waits=st.booleans(),
+        in_ms=st.none() | st.integers(-10, 100),
+    )  # fmt: skip
+    def pace_the_next_commit(self, picture: Picture, sets: bool, waits: bool, in_ms: int | None) -> None:
+        pending = picture.surface.pending
+        pending.fifo_barrier, pending.fifo_wait = sets, waits
+        pending.target_time_ns = None if in_ms is None else self.world.now_ns + in_ms * MS
 
     @rule(child=children, gpu_ms=st.none() | st.integers(1, 40))
     def present_a_subsurface(self, child: Picture, gpu_ms: int | None) -> None:
