@@ -14,6 +14,11 @@ from syncline.compositor.wayland.data_device import WlDataDeviceManager
 from syncline.compositor.wayland.dmabuf import ZwpLinuxDmabufV1
 from syncline.compositor.wayland.fixes import WlFixes
 from syncline.compositor.wayland.output import WlOutput
+from syncline.compositor.wayland.pacing import (
+    WpCommitTimingManagerV1,
+    WpFifoManagerV1,
+    WpTearingControlManagerV1,
+)
 from syncline.compositor.wayland.presentation import WpPresentation
 from syncline.compositor.wayland.seat import WlSeat
 from syncline.compositor.wayland.session import Session
@@ -53,6 +58,9 @@ SPOKEN: Final = (
     Spoken("zwp_linux_dmabuf_v1", 6, ZwpLinuxDmabufV1),
     Spoken("wp_linux_drm_syncobj_manager_v1", 1, WpLinuxDrmSyncobjManagerV1),
     Spoken("wp_presentation", 2, WpPresentation),
+    Spoken("wp_fifo_manager_v1", 1, WpFifoManagerV1),
+    Spoken("wp_commit_timing_manager_v1", 1, WpCommitTimingManagerV1),
+    Spoken("wp_tearing_control_manager_v1", 1, WpTearingControlManagerV1),
     Spoken("wp_viewporter", 1, WpViewporter),
     Spoken("wp_single_pixel_buffer_manager_v1", 1, WpSinglePixelBufferManagerV1),
     Spoken("wp_fractional_scale_manager_v1", 1, WpFractionalScaleManagerV1),
