@@ -18,7 +18,8 @@ class FaultyFile:
         self._file = file
         self._refused: dict[str, tuple[int, int]] = {}
         self._loses_wakes = False
-        self._watched: list[int] = []
+        self._unheard: list[int] = []
+        self._latest = -1
 
     # What the tester asks for.
 
@@ -31,9 +32,8 @@ class FaultyFile:
         self._loses_wakes = lost
 
     def ring(self) -> None:
-        """Ring every eventfd that was registered, for no reason."""
-        for fd in self._watched:
-            os.eventfd_write(fd, 1)
+        """Ring the eventfd that was registered last, for no reason; the point may not have been reached yet."""
+        os.eventfd_write(self._latest, 1)
 
     # What the compositor sees.
 
@@ -50,9 +50,11 @@ class FaultyFile:
 
     def _register(self, request: Any) -> Any:
         """Under another eventfd if its wake is to be lost."""
-        other = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK) if self._loses_wakes else os.dup(request.fd)
-        self._watched.append(other)
-        return self._file.call(msgspec.structs.replace(request, fd=Fd(other)))
+        self._latest = request.fd
+        if self._loses_wakes:
+            self._unheard.append(os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK))
+            request = msgspec.structs.replace(request, fd=Fd(self._unheard[-1]))
+        return self._file.call(request)
 
     async def wait(self, request: Request[R]) -> R:
         return await self._file.wait(request)
@@ -71,6 +73,6 @@ class FaultyFile:
 
     def forget(self) -> None:
         """The trial is over."""
-        for fd in self._watched:
+        for fd in self._unheard:
             os.close(fd)
-        self._watched.clear()
+        self._unheard.clear()

@@ -31,7 +31,7 @@ class Faults(Protocol):
         ...
 
     def ring(self) -> None:
-        """Ring every eventfd that it has registered, for no reason."""
+        """Ring the eventfd that it registered last, for no reason: its point must not have been reached."""
         ...
 
 

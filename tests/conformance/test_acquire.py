@@ -368,7 +368,10 @@ def test_acq_31_one_buffer_on_two_surfaces_waits_for_both_points(trial: Trial) -
     for late in ("child", "parent"):
         parent = Window(trial, trial.client(f"{late} late"))
         child = Child(parent)
+        child.sub.send("set_position", 32, 32)  # so that a part of the parent can be seen
         buffer: Thing = parent.image()
+        child.show(buffer)
+        parent.settle(parent.show(buffer))
         below = child.show(buffer, ready=late != "child")
         above = parent.show(buffer, ready=late != "parent")
         _held(trial, above, f"a tree whose {late} is not ready")
