@@ -37,6 +37,7 @@ class Company:
         self.socket = directory / SOCKET
         self.messages = directory / MESSAGES
         self._parts: list[Part] = []
+        self._lost: Part | None = None
         self._decode = msgspec.json.Decoder(ReportEvent)
         self._environment = os.environ | {"XDG_RUNTIME_DIR": str(directory)}
 
@@ -58,12 +59,35 @@ class Company:
         except TimeoutError:
             raise CannotStart(f"the {name} was not ready within {READY_S:.0f} s") from None
 
+    async def all_on_screen(self) -> None:
+        """Until every client that still runs has shown a frame, or it is over. Who takes too long gets a note."""
+        try:
+            async with asyncio.timeout(READY_S):
+                while not self.over.is_set():
+                    if not self._unseen():
+                        return
+                    await asyncio.sleep(LOOK_AGAIN_S)
+        except TimeoutError:
+            self.notes += [
+                f"The client {name} showed nothing within {READY_S:.0f} s." for name in self._unseen()
+            ]
+
+    def _unseen(self) -> list[str]:
+        seen = {account.client for account in self.ledger.accounts.values() if account.presented}
+        seen |= {part.name for part in self._parts if part.ended}
+        return [part.name for part in self._parts if part.name not in seen | {DEVICE, COMPOSITOR}]
+
     async def stop(self) -> None:
         """Clients first, together; then the compositor, then the device."""
         servers = [part for part in self._parts if part.name in {DEVICE, COMPOSITOR}]
         await asyncio.gather(*(part.stop() for part in self._parts if part not in servers))
         for part in reversed(servers):
             await part.stop()
+        if (
+            self._lost is not None
+        ):  # a dying device hangs up before it is dead: its compositor's end is heard first
+            cause = next((part for part in servers if not part.is_well), self._lost)
+            self.notes.append(f"The {cause.name} {cause.obituary}; the demo ended there.")
 
     def _hear(self, name: str, line: bytes) -> None:
         self.record.add_line(name, line)
@@ -75,7 +99,7 @@ class Company:
         if self.over.is_set() or (part.stopping and part.is_well):
             return
         if part.name in {DEVICE, COMPOSITOR}:
-            self.notes.append(f"The {part.name} {part.obituary}; the demo ended there.")
+            self._lost = part
             self.over.set()
         else:
             self.notes.append(f"The client {part.name} {part.obituary}; the others went on.")

@@ -23,7 +23,7 @@ class Options:
     """The command line of the demo."""
 
     seconds: float = 8.0
-    """How long to play, in seconds."""
+    """How long to play, in seconds from when every client is on the screen."""
 
     output: Path | None = None
     """Directory for screenshot.png, events.jsonl and report.json."""

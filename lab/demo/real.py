@@ -63,7 +63,8 @@ async def _raise_curtain(options: Options, company: Company) -> None:
 
 
 async def _play(loop: RealLoop, options: Options, company: Company, photographs: list[Pixels]) -> None:
-    """A photograph now and then, until the time is over or somebody ends it."""
+    """A photograph now and then, until the time is over or somebody ends it. The time begins with the last debut."""
+    await company.all_on_screen()
     for _ in range(PHOTOGRAPHS):
         with suppress(TimeoutError):
             await asyncio.wait_for(company.over.wait(), options.pause_s)

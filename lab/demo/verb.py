@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Sequence
+from math import inf
 from pathlib import Path
 from typing import Final
 
@@ -25,7 +26,7 @@ DEFAULTS: Final = Options()
 
 def demo(options: Options = DEFAULTS) -> int:
     """Start device, compositor and clients; see who waits for whom; end with one table."""
-    if options.seconds <= 0:
+    if not 0 < options.seconds < inf:  # nan is outside, too
         raise Usage(f"--seconds {options.seconds:g}: a demo needs some time, try 4")
     _prepare(options.output)
     console = Console()

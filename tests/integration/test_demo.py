@@ -96,6 +96,15 @@ def test_a_demo_ends_by_itself_with_a_table_a_screenshot_and_every_event(place: 
     assert nothing_is_left(place)
 
 
+def test_the_time_begins_when_every_client_is_on_the_screen(place: Path) -> None:
+    done = play(place, "--seconds", "0.1", "--json")
+
+    report = json.loads(done.stdout)
+    assert (done.returncode, done.stderr, report["notes"]) == (0, "", [])
+    assert set(by_client(report)) == {"solid", "implicit", "shm", "hog", "subsurfaces"}
+    assert all(row["frames"] for row in report["rows"])
+
+
 def test_a_promise_broken_is_seen_in_the_screenshot(place: Path) -> None:
     done = play(place, "--seconds", "3", "--broken", "--json", "--output", "out")
 

@@ -55,6 +55,8 @@ USAGE = [
     (["demo", "--loud"], "--loud"),
     (["demo", "--seconds", "soon"], "soon"),
     (["demo", "--seconds", "0"], "try 4"),
+    (["demo", "--seconds", "nan"], "try 4"),
+    (["demo", "--seconds", "inf"], "try 4"),
     (["demo", "--output", "/dev/null/out"], "cannot write to /dev/null/out"),
     (["screenshot"], "requires an argument"),
     (
