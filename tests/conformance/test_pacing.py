@@ -2,9 +2,11 @@
 
 from typing import Final
 
-from syncline.conformance.case import RunClass, case
+from syncline.conformance.case import PRESENTATION, RunClass, case
+from syncline.conformance.pace import check_after
 from syncline.conformance.thing import Thing
 from syncline.conformance.trial import Trial
+from syncline.conformance.verdict import Skip
 from syncline.conformance.window import Window
 
 S, T = RunClass.S, RunClass.T
@@ -13,6 +15,8 @@ TIMING: Final = "wp_commit_timing_manager_v1"
 TEARING: Final = "wp_tearing_control_manager_v1"
 NS_PER_S: Final = 1_000_000_000
 BARRIERS: Final = 10
+MONOTONIC: Final = 1
+AHEAD_NS: Final = 100_000_000
 
 
 def _timestamp(timer: Thing, when_ns: int) -> None:
@@ -66,6 +70,70 @@ def test_fif_03_a_wait_without_a_barrier_waits_for_nothing(trial: Trial) -> None
         fifo.send(request)
         frame = window.show(buffer)
         trial.expect(lambda f=frame: f.is_presented, f"presentation of a commit with {request} alone")  # type: ignore[misc]
+
+
+@case("F5 F6", T, needs=(FIFO,), device=False)
+def test_fif_04_a_barrier_of_one_commit_holds_the_next(trial: Trial) -> None:
+    """Set with the first, waited for with the second: not presented at once."""
+    window, buffer, fifo = _paced(trial)
+    fifo.send("set_barrier")
+    first = window.show(buffer)
+    fifo.send("wait_barrier")
+    second = window.show(buffer)
+    trial.expect(lambda: first.is_presented and second.is_presented, "presentation of both commits")
+    trial.check(first.presented_ns < second.presented_ns, "both were presented at once")
+
+
+@case("F5 T9", T, needs=(FIFO,))
+def test_fif_07_a_barrier_and_an_acquire_point_both_hold(trial: Trial) -> None:
+    """The barrier falls long before the image is ready: it still waits."""
+    window = Window(trial)
+    window.settle(window.show(window.image()))
+    fifo = window.client.bind(FIFO).make("get_fifo", window.wl)
+    fifo.send("set_barrier")
+    window.show(window.image())
+    fifo.send("wait_barrier")
+    frame = window.show(window.image(), ready=False)
+    trial.never(lambda: frame.is_done or frame.is_presented, "an unready frame behind a barrier")
+    frame.signal()
+    trial.expect(lambda: frame.is_presented, "presentation once signalled")
+    check_after(trial, frame, frame.signalled_ns)
+
+
+def _timed(trial: Trial, *, explicit: bool) -> tuple[Window, Thing]:
+    """A window with a timer, on a clock that we read as well."""
+    window = Window(trial, explicit=explicit)
+    presentation = window.client.bind(PRESENTATION)
+    window.client.roundtrip()
+    if presentation.last("clock_id") != (MONOTONIC,):
+        raise Skip("presentation times in CLOCK_MONOTONIC")
+    window.settle(window.show(window.image() if explicit else window.client.shm_buffer()))
+    return window, window.client.bind(TIMING).make("get_timer", window.wl)
+
+
+@case("T5", T, needs=(TIMING,), device=False)
+def test_ctm_02_a_frame_is_not_presented_before_its_time(trial: Trial) -> None:
+    """100 ms ahead, at or after; by how much after is recorded."""
+    window, timer = _timed(trial, explicit=False)
+    when_ns = trial.now_ns() + AHEAD_NS
+    _timestamp(timer, when_ns)
+    frame = window.show(window.client.shm_buffer())
+    trial.expect(lambda: frame.is_presented, "presentation of a timed frame")
+    late_ns = frame.presented_ns - when_ns
+    trial.check(late_ns >= 0, f"presented {-late_ns / 1e6:.3f} ms before its time")
+    trial.note(f"recorded: {late_ns / 1e6:.3f} ms after its time")
+
+
+@case("T9", T, needs=(TIMING,))
+def test_ctm_06_a_time_that_has_come_does_not_make_an_image_ready(trial: Trial) -> None:
+    """The acquire point is signalled late: that is what counts."""
+    window, timer = _timed(trial, explicit=True)
+    _timestamp(timer, trial.now_ns() + AHEAD_NS // 2)
+    frame = window.show(window.image(), ready=False)
+    trial.never(lambda: frame.is_done or frame.is_presented, "an unready frame whose time has come")
+    frame.signal()
+    trial.expect(lambda: frame.is_presented, "presentation once signalled")
+    check_after(trial, frame, frame.signalled_ns)
 
 
 @case("T1 T2 T3 T4", S, needs=(TIMING,))
