@@ -60,17 +60,17 @@ def test_a_command_that_stands_alone_passes(
 @pytest.fixture
 def compositor(environment: dict[str, str], checkout: Path) -> Iterator[subprocess.Popen[str]]:
     (command,) = [command for command in _commands("syncline") if command[1] == "compositor"]
+    assert command.pop() == "&"
     process = subprocess.Popen(command, cwd=checkout, env=environment, stdout=subprocess.PIPE, text=True)
     assert "ready" in process.stdout.readline()
     yield process
     process.terminate()
-    process.wait()
+    assert process.wait() == 0
     process.stdout.close()
 
 
-def test_the_parts_run_as_one_would_type_them(
-    compositor: subprocess.Popen[str], environment: dict[str, str], checkout: Path
-) -> None:
+@pytest.mark.usefixtures("compositor")
+def test_the_parts_run_as_one_would_type_them(environment: dict[str, str], checkout: Path) -> None:
     for command in _commands("syncline"):
         if command[1] in {"client", "screenshot"}:
             run = subprocess.run(
@@ -78,7 +78,6 @@ def test_the_parts_run_as_one_would_type_them(
             )
             assert run.returncode == 0, run.stdout + run.stderr
     assert (checkout / "now.png").exists()
-    assert compositor.wait() == 0
 
 
 @pytest.mark.parametrize("verb", VERBS)
