@@ -1,9 +1,11 @@
 """Who plays: the clients of the demo, each with the orders it gets."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from math import ceil, isqrt
 from typing import Final
 
-from syncline.clients.toolkit.options import Options, Wire
+from syncline.clients.toolkit.options import Options, Size, Wire
+from syncline.lab.exit import Usage
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,10 +25,17 @@ TREE_GPU_MS: Final = 1.0
 LIAR_GPU_MS: Final = 40.0
 LIAR_RATE: Final = 12.0
 """Frames per second that leave the GPU time to paint each one while it is on the screen."""
+SIDE: Final = 256
+SIDE_MIN: Final = 232
+"""Pixels of a window's side. The tree's children need so many."""
 
 
-def cast(*, broken: bool, zmq: bool, seed: int) -> tuple[Role, ...]:
-    """One client per way to synchronise, a neighbour with long GPU jobs, and a tree of surfaces."""
+def cast(*, broken: bool, zmq: bool, seed: int, screen: Size, screens: int = 1) -> tuple[Role, ...]:
+    """One client per way to synchronise, a neighbour with long GPU jobs, and a tree of surfaces.
+
+    `screen` is the size of the first of `screens`. Raises Usage if the windows there would hide each other: a strip
+    that is covered cannot be told from one that was not painted.
+    """
     gpu_ms = {"solid": None, "implicit": None, "shm": None, "hog": None, "subsurfaces": TREE_GPU_MS}
     roles = [
         Role(title, Options(title=title, client_id=number, seed=seed + number, gpu_ms=gpu_ms[title]))
@@ -47,13 +56,28 @@ def cast(*, broken: bool, zmq: bool, seed: int) -> tuple[Role, ...]:
             rate=LIAR_RATE,
         )
         roles.append(Role("solid", orders))
-    return tuple(roles)
+    side = _side(screen, windows=ceil(len(roles) / screens))
+    return tuple(Role(role.demo, replace(role.options, size=(side, side))) for role in roles)
+
+
+def _side(screen: Size, *, windows: int) -> int:
+    """What fits into a cell of the compositor's grid."""
+    columns = isqrt(windows - 1) + 1
+    rows = ceil(windows / columns)
+    side = min(SIDE, screen[0] // columns, screen[1] // rows)
+    if side < SIDE_MIN:
+        least = f"{columns * SIDE_MIN}x{rows * SIDE_MIN}"
+        raise Usage(
+            f"a screen of {screen[0]}x{screen[1]} has no room for {windows} windows: try {least} or more"
+        )
+    return side
 
 
 def words(role: Role) -> list[str]:
     """The role as words of `syncline client`."""
     options = role.options
     flags = ["--title", options.title, "--client-id", str(options.client_id), "--seed", str(options.seed)]
+    flags += ["--size", f"{options.size[0]}x{options.size[1]}"]
     if options.gpu_ms is not None:
         flags += ["--gpu-ms", str(options.gpu_ms)]
     if options.rate:

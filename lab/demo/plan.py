@@ -7,9 +7,13 @@ from typing import Final, NamedTuple
 
 from cyclopts import Parameter
 
+from syncline.kms_model.command import with_outputs
+from syncline.kms_model.node import NodeError
+from syncline.kms_model.profiles import SYNCLINE, Profile
 from syncline.lab.demo.cast import Role, cast
 from syncline.lab.demo.ledger import Ledger
 from syncline.lab.demo.record import Record
+from syncline.lab.exit import Usage
 from syncline.lab.manners import shown_default
 from syncline.lab.screenshot import Pixels
 
@@ -47,8 +51,19 @@ class Options:
     """A screen, WIDTHxHEIGHT@HZ; repeatable. The first one is photographed."""
 
     @property
+    def profile(self) -> Profile:
+        """The machine with these screens. Raises Usage."""
+        try:
+            return with_outputs(SYNCLINE, self.output_mode)
+        except NodeError as error:
+            raise Usage(str(error)) from None
+
+    @property
     def cast(self) -> tuple[Role, ...]:
-        return cast(broken=self.broken, zmq=self.zmq, seed=self.seed)
+        """Who plays. Raises Usage if the first screen has no room for them."""
+        first, *others = (crtc.output for crtc in self.profile.crtcs)
+        screen = (first.width, first.height)
+        return cast(broken=self.broken, zmq=self.zmq, seed=self.seed, screen=screen, screens=1 + len(others))
 
     @property
     def pause_s(self) -> float:

@@ -1,7 +1,7 @@
 """`syncline demo`: run it, judge it, write down what happened."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from math import inf
 from pathlib import Path
 from typing import Final
@@ -28,13 +28,14 @@ def demo(options: Options = DEFAULTS) -> int:
     """Start device, compositor and clients; see who waits for whom; end with one table."""
     if not 0 < options.seconds < inf:  # nan is outside, too
         raise Usage(f"--seconds {options.seconds:g}: a demo needs some time, try 4")
+    names = {role.options.client_id: role.name for role in options.cast}
     _prepare(options.output)
     console = Console()
     if options.virtual:
         outcome = virtual.run(options)
     else:
         outcome = real.run(options, console=console if console.is_terminal and not options.json else None)
-    tears = _tears(options, outcome.photographs)
+    tears = _tears(names, outcome.photographs)
     report = _report(options, outcome, tears)
     if options.output is not None:
         _write(options.output, outcome, report)
@@ -60,8 +61,7 @@ def _report(options: Options, outcome: Outcome, tears: Sequence[Tear]) -> Report
     )
 
 
-def _tears(options: Options, photographs: Sequence[Pixels]) -> list[Tear]:
-    names = {role.options.client_id: role.name for role in options.cast}
+def _tears(names: Mapping[int, str], photographs: Sequence[Pixels]) -> list[Tear]:
     return [
         Tear(
             photograph=number,

@@ -10,18 +10,14 @@ from syncline.clients.toolkit.options import Options as ClientOptions, Wire
 from syncline.compositor.core.policy import Policy
 from syncline.compositor.core.report import ReportEvent
 from syncline.compositor.loop import Driver
-from syncline.kms_model.command import with_outputs
 from syncline.kms_model.device import Device
 from syncline.kms_model.kernel import Kernel
 from syncline.kms_model.local import LocalNode
 from syncline.kms_model.loops import NS_PER_S, VirtualLoop, run_virtual, sleep_until
-from syncline.kms_model.node import NodeError
-from syncline.kms_model.profiles import SYNCLINE, Profile
 from syncline.lab.demo.cast import Role
 from syncline.lab.demo.ledger import Ledger
 from syncline.lab.demo.plan import PHOTOGRAPHS, Options, Outcome
 from syncline.lab.demo.record import Record
-from syncline.lab.exit import Usage
 from syncline.lab.screenshot import Pixels, photograph
 from syncline.protocol.transport import Transport
 from syncline.protocol.transport.memory import pair
@@ -32,15 +28,11 @@ LIGHTING_NS: Final = NS_PER_S // 10
 
 
 def run(options: Options) -> Outcome:
-    """As long as it takes to compute; `options.seconds` pass for the parts. Raises Usage."""
-    try:
-        profile = with_outputs(SYNCLINE, options.output_mode)
-    except NodeError as error:
-        raise Usage(str(error)) from None
-    return run_virtual(lambda loop: _run(loop, options, profile))
+    """As long as it takes to compute; `options.seconds` pass for the parts."""
+    return run_virtual(lambda loop: _run(loop, options))
 
 
-async def _run(loop: VirtualLoop, options: Options, profile: Profile) -> Outcome:
+async def _run(loop: VirtualLoop, options: Options) -> Outcome:
     ledger, record, notes = Ledger(), Record(), list[str]()
 
     def hear(events: Sequence[ReportEvent]) -> None:
@@ -49,7 +41,7 @@ async def _run(loop: VirtualLoop, options: Options, profile: Profile) -> Outcome
             ledger.feed(event)
 
     kernel = Kernel(now_ns=loop.now_ns(), trace=lambda event: record.add("device", event))
-    node = LocalNode(Device(profile, kernel=kernel), loop)
+    node = LocalNode(Device(options.profile, kernel=kernel), loop)
     driver = Driver(loop, node.open(), policy=Policy(), caps={}, report=hear)
     await sleep_until(loop, loop.now_ns() + LIGHTING_NS)
     players = [Player(loop, role, node, driver, record) for role in options.cast]

@@ -211,6 +211,22 @@ def test_the_same_seed_gives_the_same_bytes(place: Path) -> None:
     assert all(one[1][name] == two[1][name] for name in one[1])
 
 
+@pytest.mark.parametrize(
+    ("words", "liars"),
+    [
+        (["--broken", "--zmq"], {"liar"}),
+        (["--zmq", "--output-mode", "696x464@60"], set()),
+        (["--output-mode", "640x480@23.976", "--output-mode", "640x480@144"], set()),
+    ],
+)
+def test_windows_never_hide_each_other_s_frame_tags(place: Path, words: list[str], liars: set[str]) -> None:
+    done = play(place, "--virtual", "--seconds", "1", "--json", *words)
+
+    report = json.loads(done.stdout)
+    assert (done.returncode, done.stderr, report["notes"]) == (0, "", [])
+    assert {tear["client"] for tear in report["tears"]} == liars
+
+
 def test_on_virtual_time_nothing_is_late_by_us(place: Path) -> None:
     done = play(place, "--virtual", "--seconds", "10", "--json")
 

@@ -56,6 +56,12 @@ USAGE = [
     (["demo", "--seconds", "soon"], "soon"),
     (["demo", "--seconds", "0"], "try 4"),
     (["demo", "--seconds", "nan"], "try 4"),
+    (["demo", "--output-mode", "9x"], "9x is no screen"),
+    (["demo", "--output-mode", "640x480"], "no room for 5 windows: try 696x464"),
+    (
+        ["demo", "--virtual", "--broken", "--zmq", "--output-mode", "640x800"],
+        "no room for 7 windows: try 696x696",
+    ),
     (["demo", "--seconds", "inf"], "try 4"),
     (["demo", "--output", "/dev/null/out"], "cannot write to /dev/null/out"),
     (["screenshot"], "requires an argument"),
