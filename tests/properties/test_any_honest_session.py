@@ -101,11 +101,13 @@ class AnyHonestSession(RuleBasedStateMachine):
 
     @rule(
         picture=windows | children, sets=st.booleans(), waits=st.booleans(),
-        in_ms=st.none() | st.integers(-10, 100),
+        in_ms=st.none() | st.integers(-10, 100), tears=st.booleans(),
     )  # fmt: skip
-    def pace_the_next_commit(self, picture: Picture, sets: bool, waits: bool, in_ms: int | None) -> None:
+    def pace_the_next_commit(
+        self, picture: Picture, sets: bool, waits: bool, in_ms: int | None, tears: bool
+    ) -> None:
         pending = picture.surface.pending
-        pending.fifo_barrier, pending.fifo_wait = sets, waits
+        pending.fifo_barrier, pending.fifo_wait, pending.tearing = sets, waits, tears
         pending.target_time_ns = None if in_ms is None else self.world.now_ns + in_ms * MS
 
     @rule(child=children, gpu_ms=st.none() | st.integers(1, 40))
