@@ -96,15 +96,18 @@ class Crtc:
         in_fences: Mapping[Plane, Fd],
         wants_out_fence: bool,
         user_data: int,
+        is_torn: bool = False,
     ) -> ModeAtomic:
-        """The next frame: event always, out-fence if somebody needs it."""
+        """The next frame: event always, out-fence if somebody needs it (torn: never, the kernel takes none)."""
         props = self._changes(shows)
         props += [(plane.id, plane.props["IN_FENCE_FD"], fence) for plane, fence in in_fences.items()]
-        if wants_out_fence:
+        if wants_out_fence and not is_torn:
             props.append((self.id, self.props["OUT_FENCE_PTR"], OUT_FENCE_POINTER))
         if not props:
             props.append((self.id, self.props["ACTIVE"], 1))  # so that the CRTC is in the commit
         flags = AtomicFlag.NONBLOCK | AtomicFlag.PAGE_FLIP_EVENT
+        if is_torn:
+            flags |= AtomicFlag.PAGE_FLIP_ASYNC
         return ModeAtomic(flags=flags, props=tuple(props), user_data=user_data)
 
     def light(self, show: Show, *, mode_blob: int, in_fence: Fd, user_data: int) -> ModeAtomic:

@@ -76,14 +76,16 @@ class Feedback:
         self._overdue_ns.pop(surface, None)
 
     def presented(self, output: Output, frame: Frame, flip: FlipComplete) -> None:
-        """`flip.time_ns` is when the frame's first light left the output."""
+        """`flip.time_ns` is when the frame's first light left the output; of a torn one, as near as we know."""
         chances = Chances(output.grid, frame, self._before.get(output))
-        self._before[output] = frame, flip.time_ns
+        if not frame.is_torn:  # that vblank is still to be had
+            self._before[output] = frame, flip.time_ns
         for update in frame.updates:
             is_direct = update.loan is not None and frame.shows_directly(update.loan)
             if update.state.feedbacks:
                 zero_copy = WpPresentationFeedback.Kind.ZERO_COPY if is_direct else 0
-                flags = WpPresentationFeedback.Kind(BY_HARDWARE | zero_copy)
+                by_hardware = 0 if frame.is_torn else BY_HARDWARE  # PRE-08
+                flags = WpPresentationFeedback.Kind(by_hardware | zero_copy)
                 self._effects.append(
                     Presented(
                         tuple(update.state.feedbacks), output, flip.time_ns, output.refresh_ns,

@@ -35,6 +35,8 @@ class Frame:
     callbacks: list[object] = field(default_factory=list)
     waits_for: frozenset[Loan] = frozenset()
     """Whose unfinished fences stand between this frame and its vblank."""
+    is_torn: bool = False
+    """Flipped asynchronously: on screen at once, at no vblank."""
     is_first: bool = False
     """Sets the mode: no frame to learn from."""
 

@@ -73,6 +73,11 @@ class Output:
         if self.phase is Phase.SCHEDULED:
             self.latch_ns = max(now_ns, min(self.latch_ns, self.target_ns - self.margin.value_ns))
 
+    def hurry(self, now_ns: int) -> None:
+        """The scheduled frame may be shown at once: latch it now."""
+        if self.phase is Phase.SCHEDULED:
+            self.latch_ns = min(self.latch_ns, now_ns)
+
     def _aim(self, now_ns: int) -> None:
         margin_ns = self.margin.value_ns
         self.target_ns = self.grid.target_for(now_ns=now_ns, margin_ns=margin_ns)

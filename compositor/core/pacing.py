@@ -88,6 +88,9 @@ class Pacing:
         if surface in self._barriers:
             self._barriers[surface] = now_ns
 
+    def has_barrier(self, surface: Surface) -> bool:
+        return surface in self._barriers
+
     @property
     def deadline_ns(self) -> int | None:
         dues = [_due_ns(timed[0][1], surface) for surface, timed in self._timed.items()]

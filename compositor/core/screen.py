@@ -2,6 +2,8 @@
 
 from collections.abc import Iterable
 
+from msgspec.structs import replace
+
 from syncline.compositor.core.buffer import Origin
 from syncline.compositor.core.capture import Captures
 from syncline.compositor.core.composition import Image, Swapchain
@@ -19,6 +21,7 @@ from syncline.compositor.core.scanout import Arrangement, Arranger
 from syncline.compositor.core.scene import Element
 from syncline.compositor.core.stage import Stage
 from syncline.compositor.core.surface import Surface
+from syncline.compositor.core.tearing import Tearing
 from syncline.kms_model.uapi import (
     DeviceError,
     DmaBufImportSyncFile,
@@ -49,6 +52,7 @@ class Screen:
             stage.device, stage.memory, stage.policy, width=screen.width, height=screen.height
         )
         self._arranger = Arranger(stage.device, stage.memory, crtc, screen)
+        self._tearing = Tearing(crtc)
         self._damage = Damage(screen)
         self._flights = Flights(stage, self._swapchain.timeline)
         self._planned_ns: int | None = None
@@ -86,6 +90,11 @@ class Screen:
             if surface not in self._direct:
                 self.output.expect_composition(now_ns)
             self.output.cue(Cue.DAMAGED, now_ns)
+            self._hurry(surface, now_ns)
+
+    def _hurry(self, surface: Surface, now_ns: int) -> None:
+        if self._tearing.could_follow(surface, self._flights.planes, now_ns):
+            self.output.hurry(now_ns)
 
     def latch(self, now_ns: int) -> None:
         """Fix what the next frame shows and give it to the kernel."""
@@ -97,7 +106,12 @@ class Screen:
             self.output.cue(Cue.NOTHING, now_ns)
             self._pass_barriers(now_ns)
             return
-        frame = self._fly(arrangement, elements, now_ns)
+        frame = None
+        if self._may_tear(arrangement, now_ns):
+            frame = self._fly(arrangement, elements, now_ns, is_torn=True)
+            if frame is None:
+                self._tearing.refused()
+        frame = frame or self._fly(arrangement, elements, now_ns)
         if frame is None and arrangement.planes:
             self._arranger.refused(arrangement)
             arrangement = Arrangement(composed=elements)
@@ -108,7 +122,8 @@ class Screen:
         for surface in self.visible:
             if surface.main_output is self.output:
                 self._stage.feedback.latch(surface, frame)
-        self._pass_barriers(now_ns)
+        if not frame.is_torn:  # F4
+            self._pass_barriers(now_ns)
         self._captures.copy(self.output, now_ns)
         self._direct = {element.surface for element in arrangement.planes.values()}
         self.output.margin.expects_composition = False
@@ -121,7 +136,7 @@ class Screen:
         )  # fmt: skip
 
     def _pass_barriers(self, now_ns: int) -> None:
-        """Not when the kernel refused: what was to be shown has its deadline yet to come."""
+        """Not when the kernel refused or the frame was torn: the deadline is yet to come."""
         for surface in self.visible:
             if surface.main_output is self.output:
                 self._stage.pacing.latched(surface, now_ns)
@@ -131,6 +146,8 @@ class Screen:
         output = self.output
         output.grid.seen(time_ns=flip.time_ns, sequence=flip.sequence)
         frame = self._flights.land(now_ns)
+        if frame.is_torn:  # the event tells the vblank before
+            flip = replace(flip, time_ns=now_ns)
         self._learn(frame, flip.time_ns)
         self._stage.journal.flipped(
             output.name, frame.number, sequence=flip.sequence, target_ns=frame.target_ns,
@@ -138,6 +155,10 @@ class Screen:
         )  # fmt: skip
         self._stage.feedback.presented(output, frame, flip)
         output.cue(Cue.FLIPPED, now_ns)
+        for surface in self.visible:
+            if frame.is_torn and self._stage.pacing.has_barrier(surface):
+                output.cue(Cue.DAMAGED, now_ns)  # so that there is a deadline for it to fall after (F12)
+            self._hurry(surface, now_ns)
 
     def settled(self, now_ns: int) -> None:
         """The work of latching ended now. A composed frame's end is its fence, not this."""
@@ -189,13 +210,20 @@ class Screen:
 
     # -- giving it to the kernel ------------------------------------------------------------------
 
-    def _fly(self, arrangement: Arrangement, elements: list[Element], now_ns: int) -> Frame | None:
+    def _may_tear(self, arrangement: Arrangement, now_ns: int) -> bool:
+        is_ready = not any(self._is_unfinished(element.loan) for element in arrangement.planes.values())
+        return is_ready and self._tearing.allows(arrangement, self._flights.planes, now_ns)
+
+    def _fly(
+        self, arrangement: Arrangement, elements: list[Element], now_ns: int, *, is_torn: bool = False
+    ) -> Frame | None:
         """Compose what must be composed and commit; None if the machine refused."""
         output = self.output
         loans = frozenset(element.loan for element in arrangement.planes.values())
         frame = Frame(
-            self._flights.next_number, output.latch_ns, now_ns, output.target_ns, image=None, planes=loans
-        )
+            self._flights.next_number, output.latch_ns, now_ns, output.target_ns, image=None, planes=loans,
+            is_torn=is_torn,
+        )  # fmt: skip
         fences: dict[Plane, Fd] = {}
         try:
             self._look_who_is_finished(element.loan for element in elements)
@@ -248,7 +276,9 @@ class Screen:
             composition = self._composition_show(frame.image)
         shows = self._arranger.shows(arrangement, composition)
         leaves = any(loan.explicit and loan not in frame.planes for loan in self._flights.planes)
-        request = self.crtc.flip(shows, in_fences=fences, wants_out_fence=leaves, user_data=frame.number)
+        request = self.crtc.flip(
+            shows, in_fences=fences, wants_out_fence=leaves, user_data=frame.number, is_torn=frame.is_torn
+        )
         reply = self._stage.device.call(request)
         self.crtc.taken(shows)
         frame.waits_for = frozenset(filter(self._is_unfinished, (*frame.read, *frame.planes)))

@@ -1,0 +1,54 @@
+"""Tearing: frames that do not wait for the vblank, because all there is to see asked for that (G1-G4).
+
+An asynchronous flip changes the framebuffer of the primary plane and nothing else. So it is for one opaque
+surface that is scanned out alone, before and after; what would need an in-fence waits for the vblank as
+ever (G4), and so does what may not be seen yet (T5). It is a hint: whoever does not qualify is not told (G3).
+"""
+
+from syncline.compositor.core.display import Crtc
+from syncline.compositor.core.loan import Loan
+from syncline.compositor.core.scanout import Arrangement
+from syncline.compositor.core.surface import Surface
+
+
+def wishes(surface: Surface, now_ns: int) -> bool:
+    """It has new content for which it asked for an asynchronous flip, and whose time has come."""
+    times_ns = (update.state.target_time_ns or 0 for update in surface.fresh)
+    return surface.current.tearing and bool(surface.fresh) and all(time_ns <= now_ns for time_ns in times_ns)
+
+
+class Tearing:
+    """Decides for one output. A machine that refuses once is not asked again."""
+
+    def __init__(self, crtc: Crtc) -> None:
+        self._crtc = crtc
+        self._is_refused = False
+
+    def refused(self) -> None:
+        """The kernel took no asynchronous flip where one should have been possible."""
+        self._is_refused = True
+
+    def could_follow(self, surface: Surface, shown: frozenset[Loan], now_ns: int) -> bool:
+        """Before there is an arrangement: `shown`, all that is on planes, is the surface's older content."""
+        alone = len(shown) == 1 and self._crtc.primary.shown is not None
+        if self._is_refused or not alone or not wishes(surface, now_ns):
+            return False
+        return surface.content not in shown and {loan.surface for loan in shown} == {surface.number}
+
+    def allows(self, arrangement: Arrangement, shown: frozenset[Loan], now_ns: int) -> bool:
+        """The next frame may replace the one on screen at once."""
+        element = arrangement.planes.get(self._crtc.primary)
+        if element is None or len(arrangement.planes) > 1 or any(self._others_in_use()):
+            return False
+        if not self.could_follow(element.surface, shown, now_ns):
+            return False
+        (before,), after, primary = shown, element.loan, self._crtc.primary
+        looks = {(each.buffer.format, each.buffer.modifier, each.buffer.pitch) for each in (before, after)}
+        is_in_place = primary.shown is not None and primary.shown[1:] == (
+            element.extent.source,
+            element.place,
+        )
+        return len(looks) == 1 and is_in_place
+
+    def _others_in_use(self) -> list[bool]:
+        return [plane.shown is not None for plane in self._crtc.planes if plane is not self._crtc.primary]
