@@ -140,7 +140,7 @@ commands = st.one_of(
 )
 
 
-@settings(deadline=None, max_examples=120)
+@settings(max_examples=2 * settings().max_examples)
 @given(st.lists(commands, max_size=4), st.lists(st.integers(0, HEIGHT), max_size=4), st.integers(0, 1 << 30))
 def test_any_list_painted_in_any_bands_gives_the_slow_painters_pixels(
     orders: list[Command], cuts: list[int], seed: int
@@ -159,7 +159,7 @@ def test_any_list_painted_in_any_bands_gives_the_slow_painters_pixels(
     assert np.array_equal(painted, expected)
 
 
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=3 * settings().max_examples)
 @given(blits(), st.integers(0, 1 << 30))
 def test_any_blit_samples_under_the_centre_of_each_pixel(blit: Blit, seed: int) -> None:
     painted, source = noise(WIDTH, HEIGHT, seed), noise(blit.source_size[0], blit.source_size[1], seed + 1)

@@ -41,7 +41,7 @@ from syncline.kms_model.uapi import (
 
 MS = 1_000_000
 FOREVER_NS = (1 << 63) - 1
-SEVERAL = settings(max_examples=settings.default.max_examples // 6)
+SEVERAL = settings(max_examples=settings().max_examples // 6)
 """For each dishonest act: of what the profile spends on one test, its share."""
 
 

@@ -13,6 +13,7 @@ from syncline.kms_model.kernel import Kernel
 from syncline.kms_model.uapi import Priority
 
 US = 1_000
+MANY = settings(max_examples=5 * settings().max_examples // 2)
 
 
 @dataclass(frozen=True)
@@ -72,7 +73,7 @@ def play(listed: list[Order], *, kill: int | None = None) -> Run:
     return run
 
 
-@settings(max_examples=150)
+@MANY
 @given(orders)
 def test_every_job_ends_after_exactly_its_own_engine_time(listed: list[Order]) -> None:
     run = play(listed)
@@ -83,7 +84,7 @@ def test_every_job_ends_after_exactly_its_own_engine_time(listed: list[Order]) -
         assert job.finished.timestamp_ns - job.scheduled.timestamp_ns >= job.elapsed_ns
 
 
-@settings(max_examples=150)
+@MANY
 @given(orders)
 def test_the_engine_is_never_idle_while_somebody_could_run(listed: list[Order]) -> None:
     together = [Order(order.entity, 0, order.duration_us, ()) for order in listed]
@@ -93,7 +94,7 @@ def test_the_engine_is_never_idle_while_somebody_could_run(listed: list[Order]) 
     assert max((job.finished.timestamp_ns for job in run.jobs), default=0) == work_ns
 
 
-@settings(max_examples=150)
+@MANY
 @given(orders)
 def test_jobs_of_an_entity_end_in_the_order_of_submission(listed: list[Order]) -> None:
     run = play(listed)
@@ -109,7 +110,7 @@ def test_jobs_of_an_entity_end_in_the_order_of_submission(listed: list[Order]) -
         assert [job.finished.seqno for job in mine] == list(range(1, len(mine) + 1))
 
 
-@settings(max_examples=150)
+@MANY
 @given(orders)
 def test_a_ready_job_of_high_priority_waits_for_one_slice_of_others_at_most(listed: list[Order]) -> None:
     run = play(listed)
@@ -125,7 +126,7 @@ def test_a_ready_job_of_high_priority_waits_for_one_slice_of_others_at_most(list
         free_ns = job.finished.timestamp_ns
 
 
-@settings(max_examples=150)
+@MANY
 @given(orders, st.integers(0, 19))
 def test_killing_an_entity_ends_all_its_jobs_and_nobody_elses(listed: list[Order], kill: int) -> None:
     run = play(listed, kill=kill)

@@ -155,5 +155,5 @@ def test_every_accepted_commit_is_shown_or_dropped_once_and_the_screen_never_sho
     make_lone_client,
 ):
     run_state_machine_as_test(
-        lambda: AnyParkedSession(make_lone_client), settings=settings(max_examples=60, stateful_step_count=30)
+        lambda: AnyParkedSession(make_lone_client), settings=settings(stateful_step_count=30)
     )
