@@ -2,6 +2,8 @@
 
 import gc
 import os
+import select
+from errno import EBADF, EINVAL
 from pathlib import Path
 from typing import Any
 
@@ -150,13 +152,29 @@ def test_the_callers_eventfd_may_be_closed_meanwhile(rig: Any) -> None:
     os.close(kept)
 
 
-def test_a_full_blocking_eventfd_does_not_stop_the_machine(rig: Any) -> None:
-    handle, full = rig.create(), os.eventfd(0, os.EFD_CLOEXEC)
+@pytest.mark.parametrize("flags", [0, os.EFD_NONBLOCK], ids=["blocking", "non-blocking"])
+@pytest.mark.parametrize("is_due", [False, True], ids=["later", "at once"])
+def test_a_full_eventfd_does_not_stop_the_machine(rig: Any, flags: int, is_due: bool) -> None:
+    handle, full = rig.create(), os.eventfd(0, os.EFD_CLOEXEC | flags)
     os.eventfd_write(full, (1 << 64) - 2)
+    if is_due:
+        rig.signal(handle, 1)
     rig.call(SyncobjEventfd(handle, 1, Fd(full)))
-    rig.signal(handle, 1)
+    if not is_due:
+        rig.signal(handle, 1)
     assert os.eventfd_read(full) == (1 << 64) - 2
     os.close(full)
+
+
+def test_what_is_no_eventfd_is_told_from_what_is_no_descriptor(rig: Any) -> None:
+    """eventfd_ctx_fdget. An epoll is an anonymous inode, too: the same one."""
+    handle, gone, other, epoll = rig.create(), rig.eventfd(), rig.timeline(), select.epoll()
+    rig.close_fd(gone)
+    assert rig.errno(SyncobjEventfd(handle, 1, gone)) == EBADF
+    assert rig.errno(SyncobjEventfd(handle, 1, Fd(-1))) == EBADF
+    assert rig.errno(SyncobjEventfd(handle, 1, other)) == EINVAL
+    assert rig.errno(SyncobjEventfd(handle, 1, Fd(epoll.fileno()))) == EINVAL
+    epoll.close()
 
 
 def open_descriptors() -> int:
