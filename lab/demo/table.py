@@ -1,6 +1,7 @@
 """What people see: the live table of waits, and the comparison at the end."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Final
 
 from rich.console import Console
@@ -31,7 +32,7 @@ def live_table(ledger: Ledger, *, now_ns: int) -> Table:
     return table
 
 
-def print_report(console: Console, report: Report) -> None:
+def print_report(console: Console, report: Report, *, where: Path | None) -> None:
     """The one table, and what has to be said under it."""
     is_wide = console.width >= WIDE
     console.print(_comparison(report.rows, with_reasons=is_wide))
@@ -49,9 +50,9 @@ def print_report(console: Console, report: Report) -> None:
             f"torn: {where}: {tear.client} has the top of frame {tear.frame} and {bottom}", style="red"
         )
     console.print(sentence(report), highlight=False)
-    for what, path in (("screenshot", report.screenshot), ("events", report.events)):
-        if path is not None:
-            console.print(f"{what}: {path}", markup=False, highlight=False, soft_wrap=True)
+    for what, name in (("screenshot", report.screenshot), ("events", report.events)):
+        if where is not None and name is not None:
+            console.print(f"{what}: {where / name}", markup=False, highlight=False, soft_wrap=True)
 
 
 def _comparison(rows: Sequence[Row], *, with_reasons: bool) -> Table:

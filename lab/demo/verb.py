@@ -42,7 +42,7 @@ def demo(options: Options = DEFAULTS) -> int:
     if options.json:
         sys.stdout.buffer.write(_as_json(report))
     else:
-        print_report(console, report)
+        print_report(console, report, where=options.output)
     return FAIL if report.notes or bool(tears) != options.broken else PASS
 
 
@@ -56,8 +56,8 @@ def _report(options: Options, outcome: Outcome, tears: Sequence[Tear]) -> Report
         photographs=len(outcome.photographs),
         tears=tuple(tears),
         notes=tuple(outcome.notes),
-        screenshot=str(output / SCREENSHOT) if output and outcome.photographs else None,
-        events=str(output / EVENTS) if output else None,
+        screenshot=SCREENSHOT if output and outcome.photographs else None,
+        events=EVENTS if output else None,
     )
 
 

@@ -47,7 +47,10 @@ class Tear(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Report(msgspec.Struct, frozen=True, kw_only=True):
-    """What `--json` prints. `notes`: what went otherwise than planned, one sentence each."""
+    """What `--json` prints. `notes`: what went otherwise than planned, one sentence each.
+
+    `screenshot` and `events` are the names of files beside it, so that the same run is the same report anywhere.
+    """
 
     format: int = FORMAT
     seed: int

@@ -209,6 +209,8 @@ def test_the_same_seed_gives_the_same_bytes(place: Path) -> None:
     assert one[0] == two[0]
     assert one[1].keys() == two[1].keys() == {"report.json", "screenshot.png", "events.jsonl"}
     assert all(one[1][name] == two[1][name] for name in one[1])
+    elsewhere = play(place, "--virtual", "--seed", "7", "--seconds", "2", "--output", "elsewhere", "--json")
+    assert elsewhere.stdout.encode() == one[1]["report.json"]
 
 
 @pytest.mark.parametrize(
