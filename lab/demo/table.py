@@ -32,7 +32,7 @@ def live_table(ledger: Ledger, *, now_ns: int) -> Table:
     return table
 
 
-def print_report(console: Console, report: Report, *, where: Path | None) -> None:
+def print_report(console: Console, report: Report, *, folder: Path | None) -> None:
     """The one table, and what has to be said under it."""
     is_wide = console.width >= WIDE
     console.print(_comparison(report.rows, with_reasons=is_wide))
@@ -51,8 +51,8 @@ def print_report(console: Console, report: Report, *, where: Path | None) -> Non
         )
     console.print(sentence(report), highlight=False)
     for what, name in (("screenshot", report.screenshot), ("events", report.events)):
-        if where is not None and name is not None:
-            console.print(f"{what}: {where / name}", markup=False, highlight=False, soft_wrap=True)
+        if folder is not None and name is not None:
+            console.print(f"{what}: {folder / name}", markup=False, highlight=False, soft_wrap=True)
 
 
 def _comparison(rows: Sequence[Row], *, with_reasons: bool) -> Table:

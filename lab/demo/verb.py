@@ -42,7 +42,7 @@ def demo(options: Options = DEFAULTS) -> int:
     if options.json:
         sys.stdout.buffer.write(_as_json(report))
     else:
-        print_report(console, report, where=options.output)
+        print_report(console, report, folder=options.output)
     return FAIL if report.notes or bool(tears) != options.broken else PASS
 
 
