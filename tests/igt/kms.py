@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from display import Change, Client, World
 
+from syncline.kms_model.checker import Severity
 from syncline.kms_model.profiles import SYNCLINE, Profile
 from syncline.kms_model.quirks import UPSTREAM
 from syncline.kms_model.uapi import (
@@ -93,6 +94,9 @@ class KmsProgram:
         world.check()
         world.run_ms(10_000)  # jobs that hang come to their end
         world.close()
+        assert world.ledger.verdict() <= {("K2", Severity.WARN)}, (
+            "sw_sync promises nothing, and all else holds"
+        )
 
     def assert_complete(self) -> None:
         """Every translated subtest of IGT, none that it has not, and as many as the spec counts."""
