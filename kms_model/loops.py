@@ -88,44 +88,58 @@ class Loop(Protocol):
 _libc = ctypes.CDLL(None, use_errno=True)
 _TFD_NONBLOCK_CLOEXEC: Final = os.O_NONBLOCK | os.O_CLOEXEC
 _TFD_TIMER_ABSTIME: Final = 1
+_ITIMERSPEC: Final = struct.Struct("qqqq")
+_RUNG: Final = -1  # no deadline: whatever comes next, the timer has to be set
+
+
+class _Alarmed(selectors.EpollSelector):
+    """A selector that asks the loop to set its timer just before it sleeps: once, whatever was booked meanwhile."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.arm: Callable[[], None] = lambda: None
+
+    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+        self.arm()
+        return super().select(timeout)
 
 
 class RealLoop(asyncio.SelectorEventLoop):
     """asyncio on CLOCK_MONOTONIC with nanosecond deadlines through one timerfd."""
 
     def __init__(self) -> None:
-        super().__init__(selectors.EpollSelector())
+        selector = _Alarmed()
+        super().__init__(selector)
         self._calendar = Calendar()
         self._armed_ns: int | None = None
         self._timerfd: int = _libc.timerfd_create(time.CLOCK_MONOTONIC, _TFD_NONBLOCK_CLOEXEC)
         if self._timerfd < 0:
             raise OSError(ctypes.get_errno(), "timerfd_create")
         self.add_reader(self._timerfd, self._expire)
+        selector.arm = self._arm
 
     def now_ns(self) -> int:
         return time.monotonic_ns()
 
     def call_at_ns(self, when_ns: int, action: Callable[[], None]) -> Deadline:
-        deadline = self._calendar.book(when_ns, action)
-        if self._armed_ns is None or when_ns < self._armed_ns:
-            self._arm(when_ns)
-        return deadline
+        return self._calendar.book(when_ns, action)
 
-    def _arm(self, when_ns: int | None) -> None:
+    def _arm(self) -> None:
+        """Set the timer to the first deadline, unless it is: setting it also takes back an expiry not yet read."""
+        when_ns = self._calendar.next_ns()
+        if when_ns == self._armed_ns:
+            return
         self._armed_ns = when_ns
         at_s, at_ns = divmod(max(when_ns, 1), NS_PER_S) if when_ns is not None else (0, 0)
-        itimerspec = struct.pack("qqqq", 0, 0, at_s, at_ns)
+        itimerspec = _ITIMERSPEC.pack(0, 0, at_s, at_ns)
         if _libc.timerfd_settime(self._timerfd, _TFD_TIMER_ABSTIME, itimerspec, None):
             raise OSError(ctypes.get_errno(), "timerfd_settime")
 
     def _expire(self) -> None:
-        try:
-            os.read(self._timerfd, 8)
-        except BlockingIOError:
-            return  # re-armed for later since epoll saw it
+        """No need to read the timer: it is set anew, or off, before the next sleep."""
+        self._armed_ns = _RUNG
         for action in self._calendar.take_due(self.now_ns()):
             action()
-        self._arm(self._calendar.next_ns())
 
     def close(self) -> None:
         if not self.is_closed():

@@ -11,9 +11,10 @@ from syncline.kms_model.buffer import GemObject
 from syncline.kms_model.uapi import Blit, Command
 
 FOREVER_NS: Final = 1 << 47  # 39 hours; longer durations are cut to it, no watchdog waits that long
-_STEPS: Final = (
-    16  # an undisturbed job appears in this many steps at least: enough to see that it is unfinished
-)
+_STEPS: Final = 16
+"""In so many steps a long undisturbed job appears: enough to see that it is unfinished."""
+_PAUSE_NS: Final = 1_000_000
+"""A short one appears in fewer, at most one in this time: each wakes the machine up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +62,7 @@ class Picture:
     def step_ns(self, elapsed_ns: int, *, paint_ns: int) -> int:
         """How long the job may be left alone from `elapsed_ns` on: not for more painting than `paint_ns`."""
         cheap = int(np.searchsorted(self._costs_ns, self._costs_ns[self._rows] + paint_ns, side="right")) - 1
-        return min(self.duration_ns // _STEPS, int(self._done_ns[cheap]) - elapsed_ns)
+        return min(max(self.duration_ns // _STEPS, _PAUSE_NS), int(self._done_ns[cheap]) - elapsed_ns)
 
     def paint_until(self, elapsed_ns: int) -> None:
         """Paint the rows that are done after `elapsed_ns` of engine time and are not painted yet."""

@@ -170,6 +170,8 @@ def _show(display: Display, state: AtomicState) -> None:
 
 
 def _report(display: Display, state: AtomicState, *, nonblock: bool) -> None:
+    if display.kernel.trace is None:
+        return
     display.kernel.report(
         CommitTrace(
             display.kernel.now_ns,

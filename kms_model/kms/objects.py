@@ -4,7 +4,7 @@ A state is copied for every commit and swapped in whole. What the display shows 
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Final
 
 from syncline.kms_model.buffer import GemObject
@@ -111,14 +111,8 @@ class CrtcState:
 
     def successor(self) -> "CrtcState":
         """What a commit starts from: one-shot fields are not carried over."""
-        return replace(
-            self,
-            commit=None,
-            event=None,
-            mode_changed=False,
-            active_changed=False,
-            connectors_changed=False,
-            async_flip=False,
+        return CrtcState(
+            self.active, self.mode, self.mode_blob, self.vrr_enabled, self.planes, self.connectors
         )
 
 

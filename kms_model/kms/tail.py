@@ -5,7 +5,6 @@ vblank that shows it, cleanup_done when the old buffers are let go (kernel.md 3.
 """
 
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import Final
 
 from syncline.kms_model.kms.display import Display
@@ -125,17 +124,18 @@ class Tail:
         self._send(crtc, new, sequence, time_ns)
 
     def _show(self, crtc: Crtc, new: CrtcState, image: Scanout | None, sequence: int, time_ns: int) -> None:
-        crtc.showing = None if image is None else replace(image, sequence=sequence, time_ns=time_ns)
+        crtc.showing = None if image is None else image.latched(sequence=sequence, time_ns=time_ns)
         crtc.arming = None
-        self._kernel.report(
-            FlipTrace(
-                time_ns,
-                crtc_id=crtc.id,
-                sequence=sequence,
-                fb_ids=() if image is None else image.fb_ids,
-                user_data=0 if new.event is None else new.event.user_data,
+        if self._kernel.trace is not None:
+            self._kernel.report(
+                FlipTrace(
+                    time_ns,
+                    crtc_id=crtc.id,
+                    sequence=sequence,
+                    fb_ids=() if image is None else image.fb_ids,
+                    user_data=0 if new.event is None else new.event.user_data,
+                )
             )
-        )
 
     def _send(self, crtc: Crtc, new: CrtcState, sequence: int, time_ns: int) -> None:
         event, new.event = new.event, None

@@ -42,6 +42,10 @@ class Scanout:
     def fb_ids(self) -> tuple[int, ...]:
         return tuple(layer.fb_id for layer in self.layers)
 
+    def latched(self, *, sequence: int, time_ns: int) -> "Scanout":
+        """The same image, on the screen since that vblank."""
+        return Scanout(size=self.size, layers=self.layers, sequence=sequence, time_ns=time_ns)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CrtcView:

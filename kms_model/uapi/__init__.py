@@ -1,6 +1,7 @@
 """The one door of the machine: every call, flag, property, event and errno, named as the kernel names them.
 
-Values only. Everybody may import this; nothing here knows how the machine works.
+Values only. Everybody may import this; nothing here knows how the machine works. Flags are `IntEnum`: combined
+they are plain ints, as in C. `IntFlag` would make an object of every combination, many times a frame.
 """
 
 from syncline.kms_model.uapi.door import (

@@ -1,6 +1,6 @@
 """Buffers: dumb GEM objects, PRIME, and the dma-buf sync ioctls (uapi/linux/dma-buf.h)."""
 
-from enum import IntFlag
+from enum import IntEnum
 from typing import Final
 
 from syncline.kms_model.uapi.door import Fd, Record, Request
@@ -12,7 +12,7 @@ MODIFIER_LINEAR: Final = 0
 MODIFIER_INVALID: Final = 0x00FF_FFFF_FFFF_FFFF
 
 
-class DmaBufSyncFlag(IntFlag):
+class DmaBufSyncFlag(IntEnum):
     """DMA_BUF_SYNC_*: READ and WRITE also for EXPORT/IMPORT_SYNC_FILE; END only for DmaBufSync."""
 
     READ = 1

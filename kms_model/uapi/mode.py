@@ -2,7 +2,7 @@
 
 import struct
 from collections.abc import Iterable
-from enum import IntEnum, IntFlag
+from enum import IntEnum
 from typing import Final
 
 import msgspec
@@ -28,7 +28,7 @@ class PlaneType(IntEnum):
     CURSOR = 2
 
 
-class AtomicFlag(IntFlag):
+class AtomicFlag(IntEnum):
     """DRM_MODE_PAGE_FLIP_* and DRM_MODE_ATOMIC_*."""
 
     PAGE_FLIP_EVENT = 0x1

@@ -1,12 +1,12 @@
 """sync_file, sw_sync and vgem fences (uapi/linux/sync_file.h, debugfs sw_sync, uapi/drm/vgem_drm.h)."""
 
-from enum import IntFlag
+from enum import IntEnum
 
 from syncline.kms_model.uapi.door import Fd, Record, Request
 from syncline.kms_model.uapi.syncobj import FdReply
 
 
-class VgemFlag(IntFlag):
+class VgemFlag(IntEnum):
     """VGEM_FENCE_*: WRITE attaches an exclusive fence."""
 
     WRITE = 1

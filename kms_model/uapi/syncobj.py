@@ -4,7 +4,7 @@
 A `points` of None is the NULL pointer.
 """
 
-from enum import IntEnum, IntFlag
+from enum import IntEnum
 
 from syncline.kms_model.uapi.door import Fd, Record, Request
 
@@ -44,20 +44,20 @@ class ClientCap(IntEnum):
     CURSOR_PLANE_HOTSPOT = 6
 
 
-class CreateFlag(IntFlag):
+class CreateFlag(IntEnum):
     """DRM_SYNCOBJ_CREATE_*."""
 
     SIGNALED = 1
 
 
-class HandleFlag(IntFlag):
+class HandleFlag(IntEnum):
     """DRM_SYNCOBJ_HANDLE_TO_FD_FLAGS_* and FD_TO_HANDLE: bit 0 is sync_file in either direction."""
 
     SYNC_FILE = 1
     TIMELINE = 2
 
 
-class WaitFlag(IntFlag):
+class WaitFlag(IntEnum):
     """DRM_SYNCOBJ_WAIT_FLAGS_*."""
 
     ALL = 1
@@ -66,7 +66,7 @@ class WaitFlag(IntFlag):
     DEADLINE = 8
 
 
-class QueryFlag(IntFlag):
+class QueryFlag(IntEnum):
     """DRM_SYNCOBJ_QUERY_FLAGS_*."""
 
     LAST_SUBMITTED = 1

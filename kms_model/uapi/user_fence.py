@@ -5,7 +5,7 @@ that it ever does. The calls that are not here (TIMELINE_SIGNAL, WAIT, QUERY, EV
 HANDLE_TO_FD, ...) are those of `uapi.syncobj`.
 """
 
-from enum import IntEnum, IntFlag
+from enum import IntEnum
 from typing import Final
 
 from syncline.kms_model.uapi.door import Fd, Record, Request
@@ -17,7 +17,7 @@ USER_FENCE_POISON: Final = (1 << 64) - 1
 """The value that a slot takes when nobody is left to write it: every point is signalled, the status says why."""
 
 
-class UserFenceFlag(IntFlag):
+class UserFenceFlag(IntEnum):
     """PRIVILEGED slots are written by the kernel only (-EPERM from here); WC asks for write-combined memory."""
 
     PRIVILEGED = 1
@@ -32,7 +32,7 @@ class SyncobjType(IntEnum):
     USER = 2
 
 
-class UserFenceRight(IntFlag):
+class UserFenceRight(IntEnum):
     """In HANDLE_TO_FD's flags, for user syncobjs: hand on the right to read, but not to signal."""
 
     READ_ONLY = 1 << 31

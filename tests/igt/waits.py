@@ -18,7 +18,7 @@ FOR_SUBMIT = WaitFlag.FOR_SUBMIT
 
 def shared(flavour: Flavour) -> Iterator[tuple[str, Story]]:
     """By name, those of one program."""
-    yield "wait-delayed-signal", partial(delayed, flavour, WaitFlag(0))
+    yield "wait-delayed-signal", partial(delayed, flavour, 0)
     yield "wait-for-submit-delayed-submit", partial(delayed, flavour, FOR_SUBMIT)
     yield "wait-all-delayed-signal", partial(delayed, flavour, ALL)
     yield "wait-all-for-submit-delayed-submit", partial(delayed, flavour, ALL | FOR_SUBMIT)
@@ -27,18 +27,18 @@ def shared(flavour: Flavour) -> Iterator[tuple[str, Story]]:
     yield "reset-multiple-signaled", partial(reset_signalled, flavour, 3)
     yield "reset-during-wait-for-submit", partial(reset_during_wait, flavour)
     for name, flags in (
-        ("any", WaitFlag(0)),
+        ("any", 0),
         ("all", ALL),
         ("for-submit", FOR_SUBMIT),
         ("all-for-submit", ALL | FOR_SUBMIT),
     ):
         yield f"wait-{name}-snapshot", partial(snapshot, flavour, flags)
         yield f"wait-{name}-complex", partial(all_stages, flavour, flags)
-    yield "wait-any-interrupted", partial(interrupted, flavour, WaitFlag(0))
+    yield "wait-any-interrupted", partial(interrupted, flavour, 0)
     yield "wait-all-interrupted", partial(interrupted, flavour, ALL)
 
 
-async def delayed(flavour: Flavour, flags: WaitFlag, machine: Machine) -> None:
+async def delayed(flavour: Flavour, flags: int, machine: Machine) -> None:
     """The fence signals, or comes at all, while somebody waits."""
     handle = machine.create()
     if flags & FOR_SUBMIT:
@@ -81,7 +81,7 @@ async def reset_during_wait(flavour: Flavour, machine: Machine) -> None:
     assert machine.is_time(when_ns)
 
 
-async def snapshot(flavour: Flavour, flags: WaitFlag, machine: Machine) -> None:
+async def snapshot(flavour: Flavour, flags: int, machine: Machine) -> None:
     """A waiter keeps the fence it found first, whatever the syncobj is given afterwards."""
     first, second = handles = machine.create(), machine.create()
     timelines = [] if flags & FOR_SUBMIT else [machine.attach(handle, flavour.point) for handle in handles]
@@ -152,7 +152,7 @@ class Lives:
                 pass  # submitted up front
 
 
-async def all_stages(flavour: Flavour, flags: WaitFlag, machine: Machine) -> None:
+async def all_stages(flavour: Flavour, flags: int, machine: Machine) -> None:
     """Syncobjs are submitted, signalled, reset and submitted again, in any order, under one waiter."""
     lives = Lives(machine, flavour, submitted=not flags & FOR_SUBMIT)
     waiter = await machine.begin(flavour.wait(lives.handles, machine.patient_ns(10 * SHORT_MS), flags))
@@ -169,7 +169,7 @@ async def all_stages(flavour: Flavour, flags: WaitFlag, machine: Machine) -> Non
     assert flags & ALL or reply.first_signaled == lives.signalled[0]
 
 
-async def interrupted(flavour: Flavour, flags: WaitFlag, machine: Machine) -> None:
+async def interrupted(flavour: Flavour, flags: int, machine: Machine) -> None:
     """A signal ends the call. Made again and again with the same absolute timeout, it ends by that."""
     handle = machine.create()
     machine.attach(handle, flavour.point)
