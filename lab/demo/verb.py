@@ -38,7 +38,10 @@ def demo(options: Options = DEFAULTS) -> int:
     tears = _tears(names, outcome.photographs)
     report = _report(options, outcome, tears)
     if options.output is not None:
-        _write(options.output, outcome, report)
+        try:
+            _write(options.output, outcome, report)
+        except OSError as error:
+            raise Usage(f"cannot write to {options.output}: {error.strerror}") from None
     if options.json:
         sys.stdout.buffer.write(_as_json(report))
     else:

@@ -229,6 +229,16 @@ def test_windows_never_hide_each_other_s_frame_tags(place: Path, words: list[str
     assert {tear["client"] for tear in report["tears"]} == liars
 
 
+def test_a_full_disk_is_one_sentence(place: Path) -> None:
+    (place / "out").mkdir()
+    (place / "out" / "events.jsonl").symlink_to("/dev/full")
+
+    done = play(place, "--virtual", "--seconds", "0.2", "--output", "out")
+
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == "syncline: cannot write to out: No space left on device\n"
+
+
 def test_on_virtual_time_nothing_is_late_by_us(place: Path) -> None:
     done = play(place, "--virtual", "--seconds", "10", "--json")
 
