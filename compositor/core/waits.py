@@ -62,13 +62,16 @@ class Waits:
             self._device.call(SyncobjFdToHandle(fd=fence, handle=handle, flags=HandleFlag.SYNC_FILE))
         finally:
             self._device.close_fd(fence)
-        self._begin(update, ImplicitFence(handle), now_ns)
+        self._hold(update, ImplicitFence(handle), now_ns)
 
-    def _begin(self, update: ContentUpdate, constraint: Fenced, now_ns: int) -> None:
+    def _begin(self, update: ContentUpdate, constraint: AcquirePoint, now_ns: int) -> None:
         if self._is_satisfied(constraint, now_ns):
             constraint.state = ConstraintState.RELEASED
-            self._drop_handle(constraint)
             return
+        self._hold(update, constraint, now_ns)
+
+    def _hold(self, update: ContentUpdate, constraint: Fenced, now_ns: int) -> None:
+        """It is not satisfied, as far as we know: the watch tells at once if that has changed."""
         constraint.since_ns = now_ns
         update.constraints.append(constraint)
         self._pending[constraint] = update
