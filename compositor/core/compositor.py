@@ -11,7 +11,7 @@ from syncline.compositor.core.commits import Commits
 from syncline.compositor.core.effects import Effect
 from syncline.compositor.core.errors import Violation
 from syncline.compositor.core.layout import Layout
-from syncline.compositor.core.output import Cue, Output
+from syncline.compositor.core.output import RIGHT_AFTER_NS, Cue, Output
 from syncline.compositor.core.outputs import Outputs
 from syncline.compositor.core.policy import AcquireMode, Policy
 from syncline.compositor.core.report import ReportEvent
@@ -242,7 +242,7 @@ class Compositor:
         self._pace(now_ns)
         self._stage.feedback.tick(now_ns)
         self._outputs.tick(now_ns)
-        self._pace(now_ns + 1)  # right after the latches, not with them
+        self._pace(now_ns + RIGHT_AFTER_NS)  # not with the latches
 
     def _pace(self, now_ns: int) -> None:
         for surface in self._stage.pacing.tick(now_ns):

@@ -9,6 +9,9 @@ from syncline.compositor.core.policy import AcquireMode
 from syncline.compositor.core.schedule import Margin, VblankGrid
 from syncline.kms_model.uapi import ModeInfo
 
+RIGHT_AFTER_NS: Final = 1_000
+"""Surely after a latch: where that is, is known to some nanoseconds only, vblanks being predicted in whole ones."""
+
 
 class Phase(Enum):
     IDLE = auto()  # what is on screen is what should be
@@ -95,7 +98,7 @@ class Output:
     def turn_of(self, time_ns: int) -> int:
         """From when on, as far as is known, something new would be shown at `time_ns` or later and not before."""
         vblank_ns = self.grid.next_after(time_ns - 1)
-        turn_ns = vblank_ns - self.refresh_ns - self.margin.value_ns + 1
+        turn_ns = vblank_ns - self.refresh_ns - self.margin.value_ns + RIGHT_AFTER_NS
         if self.phase is Phase.SCHEDULED and self.target_ns < time_ns:
             return max(turn_ns, self.latch_ns)
         return turn_ns

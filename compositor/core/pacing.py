@@ -29,7 +29,7 @@ class Pacing:
         self._barriers: dict[Surface, int] = {}
         """When each falls at the latest."""
         self._timed: dict[Surface, deque[tuple[ContentUpdate, TargetTime]]] = {}
-        """In commit order: a later one cannot be over before an earlier one is (T6)."""
+        """In commit order. Only the first is looked at: the queue keeps the others behind it anyhow (T6)."""
 
     # -- updates ----------------------------------------------------------------------------------
 
@@ -44,7 +44,7 @@ class Pacing:
         if state.target_time_ns is None:
             return
         constraint = TargetTime(min(state.target_time_ns, FAR_NS), presumed)
-        if surface in self._timed or not _is_over(constraint, surface, now_ns):
+        if not _is_over(constraint, surface, now_ns):
             self._begin(update, constraint, now_ns)
             self._timed.setdefault(surface, deque()).append((update, constraint))
 

@@ -38,7 +38,7 @@ class Tearing:
     def allows(self, arrangement: Arrangement, shown: frozenset[Loan], now_ns: int) -> bool:
         """The next frame may replace the one on screen at once."""
         element = arrangement.planes.get(self._crtc.primary)
-        if element is None or len(arrangement.planes) > 1 or any(self._others_in_use()):
+        if element is None or len(arrangement.planes) > 1:
             return False
         if not self.could_follow(element.surface, shown, now_ns):
             return False
@@ -49,6 +49,3 @@ class Tearing:
             element.place,
         )
         return len(looks) == 1 and is_in_place
-
-    def _others_in_use(self) -> list[bool]:
-        return [plane.shown is not None for plane in self._crtc.planes if plane is not self._crtc.primary]

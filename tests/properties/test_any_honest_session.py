@@ -5,6 +5,8 @@ latch and at the compositor's unfinished GPU jobs, and asks the kernel which poi
 knows nothing of loans.
 """
 
+from typing import NamedTuple
+
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invariant, multiple, rule
 from world import MS, Client, Image, Picture, Window, World, machine
@@ -13,6 +15,17 @@ from syncline.compositor.core.policy import AcquireMode, ImplicitMode, Policy
 
 NAMES = ("one", "two", "three")
 SELDOM = st.sampled_from([False, False, False, True])
+
+
+class Pace(NamedTuple):
+    """How a picture is presented: in fifo order, so long from now, tearing."""
+
+    is_fifo: bool = False
+    in_ms: int | None = None
+    tears: bool = False
+
+
+PACES = st.builds(Pace, st.booleans(), st.none() | st.integers(-10, 60), st.booleans())
 SIZES = ((320, 240), (100, 80), (64, 300))
 
 
@@ -50,10 +63,11 @@ class AnyHonestSession(RuleBasedStateMachine):
         self.world = World(machine(60_000, 75_000, overlays=1, cursor=True), policy=self.policy)
         self.world.bystanders.append(lambda: check_what_is_read(self.world))
         self.unfinished: list[tuple[Picture, Image]] = []
+        self.paces: dict[Picture, Pace] = {}
         self.is_over = False
 
-    @initialize(target=windows, number=st.integers(2, 4))
-    def begin(self, number: int) -> object:
+    @initialize(target=windows, number=st.integers(2, 4), paces=st.lists(PACES, min_size=4, max_size=4))
+    def begin(self, number: int, paces: list[Pace]) -> object:
         """A desktop with something on it: a wall, and small windows with and without points."""
         windows = [
             Client(self.world, f"client {each}").window(*SIZES[each % 3], explicit=each != 2)
@@ -62,6 +76,7 @@ class AnyHonestSession(RuleBasedStateMachine):
         for window in windows:
             window.present("one")
         self.world.run_ms(40)
+        self.paces.update(zip(windows, paces, strict=False))
         return multiple(*windows)
 
     # -- clients ----------------------------------------------------------------------------------
@@ -95,20 +110,21 @@ class AnyHonestSession(RuleBasedStateMachine):
             usable = window.surface.alive and window.client.is_alive and window.toplevel.alive
             names = [name for name in NAMES if usable and window.image(name).is_free]
             if left and names and not self.is_over:
+                self._pace(window)
                 window.present(names[0], gpu_ms=gpu_ms).on_frame = lambda: present(left - 1)
 
         present(frames)
 
-    @rule(
-        picture=windows | children, sets=st.booleans(), waits=st.booleans(),
-        in_ms=st.none() | st.integers(-10, 100), tears=st.booleans(),
-    )  # fmt: skip
-    def pace_the_next_commit(
-        self, picture: Picture, sets: bool, waits: bool, in_ms: int | None, tears: bool
-    ) -> None:
-        pending = picture.surface.pending
-        pending.fifo_barrier, pending.fifo_wait, pending.tearing = sets, waits, tears
-        pending.target_time_ns = None if in_ms is None else self.world.now_ns + in_ms * MS
+    @rule(picture=windows | children, pace=PACES)
+    def change_pace(self, picture: Picture, pace: Pace) -> None:
+        """From now on it is presented like this."""
+        self.paces[picture] = pace
+
+    def _pace(self, picture: Picture) -> None:
+        pace, pending = self.paces.get(picture, Pace()), picture.surface.pending
+        pending.fifo_barrier = pending.fifo_wait = pace.is_fifo
+        pending.tearing = pace.tears
+        pending.target_time_ns = None if pace.in_ms is None else self.world.now_ns + pace.in_ms * MS
 
     @rule(child=children, gpu_ms=st.none() | st.integers(1, 40))
     def present_a_subsurface(self, child: Picture, gpu_ms: int | None) -> None:
@@ -121,6 +137,7 @@ class AnyHonestSession(RuleBasedStateMachine):
             return
         if gpu_ms is None and picture.explicit:
             self.unfinished.append((picture, picture.image(names[0])))
+        self._pace(picture)
         picture.present(names[0], gpu_ms=gpu_ms if gpu_ms is not None or picture.explicit else 1)
 
     @rule(gpu_ms=st.integers(1, 40))
