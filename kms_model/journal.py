@@ -44,7 +44,7 @@ class EventStream:
                 self._unread += self._encode(event) + b"\n"
         if self._unread and not self._is_booked:
             self._is_booked = True
-            self._loop.call_soon(self._flush)
+            self._loop.call_last(self._flush)
 
     def close(self) -> None:
         """Write the rest, as long as the reader keeps taking some of it."""

@@ -84,6 +84,10 @@ class Loop(Protocol):
 
     def call_soon(self, callback: Callable[[], None], /) -> object: ...
 
+    def call_last(self, action: Callable[[], None]) -> None:
+        """Run `action` once everything that is ready now has run, without another turn of the loop."""
+        ...
+
 
 _libc = ctypes.CDLL(None, use_errno=True)
 _TFD_NONBLOCK_CLOEXEC: Final = os.O_NONBLOCK | os.O_CLOEXEC
@@ -92,15 +96,15 @@ _ITIMERSPEC: Final = struct.Struct("qqqq")
 _RUNG: Final = -1  # no deadline: whatever comes next, the timer has to be set
 
 
-class _Alarmed(selectors.EpollSelector):
-    """A selector that asks the loop to set its timer just before it sleeps: once, whatever was booked meanwhile."""
+class _Tidy(selectors.EpollSelector):
+    """A selector that lets the loop finish up just before it sleeps: once, whatever was booked meanwhile."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.arm: Callable[[], None] = lambda: None
+        self.tidy: Callable[[], None] = lambda: None
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
-        self.arm()
+        self.tidy()
         return super().select(timeout)
 
 
@@ -108,21 +112,31 @@ class RealLoop(asyncio.SelectorEventLoop):
     """asyncio on CLOCK_MONOTONIC with nanosecond deadlines through one timerfd."""
 
     def __init__(self) -> None:
-        selector = _Alarmed()
+        selector = _Tidy()
         super().__init__(selector)
         self._calendar = Calendar()
+        self._leftovers: list[Callable[[], None]] = []
         self._armed_ns: int | None = None
         self._timerfd: int = _libc.timerfd_create(time.CLOCK_MONOTONIC, _TFD_NONBLOCK_CLOEXEC)
         if self._timerfd < 0:
             raise OSError(ctypes.get_errno(), "timerfd_create")
         self.add_reader(self._timerfd, self._expire)
-        selector.arm = self._arm
+        selector.tidy = self._tidy
 
     def now_ns(self) -> int:
         return time.monotonic_ns()
 
     def call_at_ns(self, when_ns: int, action: Callable[[], None]) -> Deadline:
         return self._calendar.book(when_ns, action)
+
+    def call_last(self, action: Callable[[], None]) -> None:
+        self._leftovers.append(action)
+
+    def _tidy(self) -> None:
+        leftovers, self._leftovers = self._leftovers, []
+        for action in leftovers:
+            action()
+        self._arm()
 
     def _arm(self) -> None:
         """Set the timer to the first deadline, unless it is: setting it also takes back an expiry not yet read."""
@@ -184,6 +198,9 @@ class VirtualLoop(asyncio.SelectorEventLoop):
 
     def call_at_ns(self, when_ns: int, action: Callable[[], None]) -> Deadline:
         return self._calendar.book(when_ns, action)
+
+    def call_last(self, action: Callable[[], None]) -> None:
+        self.call_soon(action)
 
     def _leap(self, timeout: float | None) -> None:
         next_ns = self._calendar.next_ns()
