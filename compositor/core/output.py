@@ -90,7 +90,8 @@ class Output:
         """The vblank of the next frame that something new now would be in."""
         if self.phase is Phase.SCHEDULED:
             return self.target_ns
-        soonest_ns = self.grid.target_for(now_ns=now_ns, margin_ns=self.margin.value_ns)
+        surely_ns = now_ns - RIGHT_AFTER_NS + 1
+        soonest_ns = self.grid.target_for(now_ns=surely_ns, margin_ns=self.margin.value_ns)
         if self.phase is Phase.IDLE:
             return soonest_ns
         return max(soonest_ns, self.target_ns + self.refresh_ns)
