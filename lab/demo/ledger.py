@@ -83,12 +83,12 @@ class Ledger:
         if event.sync == NO_BUFFER:
             return
         account = self._modes[event.update] = self.account(event.client, event.sync)
-        account.owed += event.release is not None
+        account.owed += 1
 
     def _released(self, event: report.Release) -> None:
         account = self._modes.pop(event.update, None)
         if account is not None:
-            account.paid += event.how != "event"
+            account.paid += 1
 
     def _waited(self, event: report.Wait) -> None:
         key = (event.who, event.whom, event.why, event.update)
