@@ -13,10 +13,9 @@ from syncline.compositor.core.extent import FIXED
 from syncline.compositor.core.flights import Flights
 from syncline.compositor.core.frame import Frame
 from syncline.compositor.core.geometry import Rect, Region
-from syncline.compositor.core.loan import Loan
+from syncline.compositor.core.in_fence import in_fence, is_unfinished, look_who_is_finished
 from syncline.compositor.core.output import Cue, Output, Phase
 from syncline.compositor.core.policy import ImplicitMode
-from syncline.compositor.core.release import export_point
 from syncline.compositor.core.scanout import Arrangement, Arranger
 from syncline.compositor.core.scene import Element
 from syncline.compositor.core.stage import Stage
@@ -31,7 +30,6 @@ from syncline.kms_model.uapi import (
     ModeCreateBlob,
     ModeDestroyBlob,
     SyncFileInfo,
-    SyncobjQuery,
     encode_mode,
 )
 
@@ -211,7 +209,8 @@ class Screen:
     # -- giving it to the kernel ------------------------------------------------------------------
 
     def _may_tear(self, arrangement: Arrangement, now_ns: int) -> bool:
-        is_ready = not any(self._is_unfinished(element.loan) for element in arrangement.planes.values())
+        implicit = self._stage.policy.implicit
+        is_ready = not any(is_unfinished(element.loan, implicit) for element in arrangement.planes.values())
         return is_ready and self._tearing.allows(arrangement, self._flights.planes, now_ns)
 
     def _fly(
@@ -226,12 +225,14 @@ class Screen:
         )  # fmt: skip
         fences: dict[Plane, Fd] = {}
         try:
-            self._look_who_is_finished(element.loan for element in elements)
+            look_who_is_finished(self._stage.device, (element.loan for element in elements))
             if self.crtc.primary not in arrangement.planes:
                 self._compose(arrangement, frame, fences)
             for plane, element in arrangement.planes.items():
                 if element.loan.explicit:
-                    fences[plane] = self._in_fence(element.loan)
+                    fences[plane] = in_fence(
+                        self._stage.device, element.loan, done_fence=self._stage.done_fence
+                    )
             self._commit(arrangement, frame, fences, now_ns)
         except DeviceError as refusal:
             self._stage.journal.refused(refusal, "showing a frame", now_ns)
@@ -244,12 +245,6 @@ class Screen:
                 if fence != self._stage.done_fence:
                     self._stage.device.close_fd(fence)
         return frame
-
-    def _in_fence(self, loan: Loan) -> Fd:
-        """What the display waits for: what is left of the acquire, and never the buffer's implicit fences."""
-        if loan.forwarded and loan.acquire is not None:
-            return export_point(self._stage.device, loan.acquire.timeline.handle, loan.acquire.value)
-        return self._stage.done_fence
 
     def _compose(self, arrangement: Arrangement, frame: Frame, fences: dict[Plane, Fd]) -> None:
         stage, implicit = self._stage, self._stage.policy.implicit is ImplicitMode.FORWARD
@@ -281,25 +276,13 @@ class Screen:
         )
         reply = self._stage.device.call(request)
         self.crtc.taken(shows)
-        frame.waits_for = frozenset(filter(self._is_unfinished, (*frame.read, *frame.planes)))
+        frame.waits_for = frozenset(
+            loan for loan in (*frame.read, *frame.planes) if is_unfinished(loan, self._stage.policy.implicit)
+        )
         is_sample = frame.number % LEARN_EVERY == 0 or not self.output.margin.composed.is_sure
         if frame.composed_point and is_sample:
             frame.composed_fence = fences.pop(self.crtc.primary)
         self._flights.take_off(frame, reply, now_ns)
-
-    def _look_who_is_finished(self, loans: Iterable[Loan]) -> None:
-        """Fences accepted before they signalled: whoever is finished by now need not be waited for."""
-        asked = {loan: loan.acquire for loan in loans if loan.forwarded and loan.acquire is not None}
-        points = {loan: point for loan, point in asked.items() if point.value}  # 0 has no value to ask for
-        if points:
-            handles = tuple(point.timeline.handle for point in points.values())
-            reached = self._stage.device.call(SyncobjQuery(handles=handles)).points
-            for (loan, point), value in zip(points.items(), reached, strict=True):
-                loan.forwarded = value < point.value
-
-    def _is_unfinished(self, loan: Loan) -> bool:
-        is_implicit = not loan.explicit and loan.buffer.origin is Origin.DMABUF
-        return loan.forwarded or (is_implicit and self._stage.policy.implicit is ImplicitMode.FORWARD)
 
     # -- what it taught us ------------------------------------------------------------------------
 
