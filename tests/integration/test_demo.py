@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
@@ -18,10 +19,11 @@ PATIENCE = 3_000
 
 
 @pytest.fixture
-def place(tmp_path: Path) -> Path:
-    """Where a demo's sockets live, with a short name: socket paths may have 107 bytes."""
-    (tmp_path / "run").mkdir()
-    return tmp_path
+def place() -> Iterator[Path]:
+    """Where a demo's sockets live, with a short name: socket paths may have 107 bytes, pytest's are longer."""
+    with TemporaryDirectory(prefix="demo-") as name:
+        (Path(name) / "run").mkdir()
+        yield Path(name)
 
 
 def environment(place: Path) -> dict[str, str]:
