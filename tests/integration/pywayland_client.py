@@ -25,8 +25,8 @@ from pywayland.protocol.linux_drm_syncobj_v1 import WpLinuxDrmSyncobjManagerV1
 from pywayland.protocol.presentation_time import WpPresentation
 from pywayland.protocol.wayland import WlCompositor
 from pywayland.protocol.xdg_shell import XdgWmBase
-from syncline.kms_model.remote import RemoteFile
 
+from syncline.kms_model.remote import RemoteFile
 from syncline.kms_model.uapi import (
     FORMAT_XRGB8888,
     MODIFIER_LINEAR,

@@ -3,11 +3,11 @@
 import os
 
 import pytest
-from syncline.protocol.transport.memory import pair
 
 from syncline.clients.toolkit.loop import ClientError, Context, Finished, side_by_side
 from syncline.clients.toolkit.options import Options
 from syncline.kms_model.loops import VirtualLoop, run_virtual
+from syncline.protocol.transport.memory import pair
 
 MS = 1_000_000
 
