@@ -121,4 +121,4 @@ def test_a_sink_is_a_path_or_an_inherited_descriptor(tmp_path: Path) -> None:
     assert (tmp_path / "events").read_bytes() == os.read(reader, 100) == b"line\n"
     os.close(reader)
     with pytest.raises(OSError, match="Bad file descriptor"):
-        open_sink("fd:999")
+        open_sink(f"fd:{1 << 30}")
