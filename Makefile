@@ -8,7 +8,7 @@ demo: .venv/ready
 	$(BIN)/syncline demo --output out
 
 test: .venv/ready
-	$(BIN)/pytest -n 2 --dist loadgroup tests
+	$(BIN)/pytest -n 2 --dist loadfile tests
 
 check: lint types layers
 
