@@ -299,7 +299,7 @@ class AnyHonestConversation(RuleBasedStateMachine):
                 os.close(each)
         self.client.hang_up()
         self.server.hang_up()
-        assert open_fds() == self.fds
+        assert open_fds() <= self.fds  # fewer: garbage of an earlier test was collected meanwhile
 
 
 TestAnyHonestConversation = AnyHonestConversation.TestCase
