@@ -1,5 +1,6 @@
 """Hypothesis profiles (the same inputs every run; `nightly` explores), and what every case of the suite is given."""
 
+import gc
 from collections.abc import Iterator
 
 import pytest
@@ -13,6 +14,13 @@ from syncline.lab.conform.virtual import VirtualTarget
 settings.register_profile("default", deadline=None, derandomize=True, max_examples=60)
 settings.register_profile("nightly", deadline=None, max_examples=5_000, print_blob=True)
 settings.load_profile("default")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _no_garbage_of_others() -> None:
+    """Many tests count descriptors: what earlier modules left to the collector is closed before, not during them."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture

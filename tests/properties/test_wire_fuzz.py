@@ -109,7 +109,7 @@ def test_a_server_survives_any_client(stream: Stream, is_greeted: bool) -> None:
     assert (server.error is None) or said, "an error is said before the end"
     server.hang_up()
 
-    assert open_fds() == before
+    assert open_fds() <= before  # fewer: garbage of an earlier test was collected meanwhile
 
 
 @given(stream=STREAMS)
@@ -126,7 +126,7 @@ def test_a_client_survives_any_server(stream: Stream) -> None:
     display.connection.hang_up()
 
     assert not kept.alive
-    assert open_fds() == before
+    assert open_fds() <= before  # fewer: garbage of an earlier test was collected meanwhile
 
 
 @given(stream=STREAMS, cut=st.integers(1, 7))
