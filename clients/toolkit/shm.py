@@ -2,13 +2,14 @@
 
 import mmap
 import os
+from collections.abc import Callable
 from typing import ClassVar, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from syncline.clients.toolkit.display import Display
-from syncline.clients.toolkit.loan import Loan
+from syncline.clients.toolkit.event_image import EventImage
 from syncline.clients.toolkit.options import Size
 from syncline.clients.toolkit.proxies import Buffer, Shm, ShmPool
 from syncline.protocol.object import Proxy
@@ -36,26 +37,8 @@ class ShmBuffer:
         self.wl.send("destroy")
 
 
-class ShmImage:
+class ShmImage(EventImage[ShmBuffer]):
     """Memory that comes back by wl_buffer.release, often before the commit is on the screen."""
 
     needs: ClassVar[tuple[type[Proxy], ...]] = (Shm,)
-
-    def __init__(self, display: Display, *, index: int, size: Size) -> None:
-        self.size = size
-        self.loan = Loan(display.context, image=index)
-        self._display = display
-        self.buffer = self._allocate(size)
-
-    def _allocate(self, size: Size) -> ShmBuffer:
-        buffer = ShmBuffer(self._display, size)
-        buffer.wl.on_release = self.loan.end
-        return buffer
-
-    def resize(self, size: Size) -> None:
-        self.buffer.destroy()
-        self.buffer = self._allocate(size)
-        self.size = size
-
-    def destroy(self) -> None:
-        self.buffer.destroy()
+    make: Callable[[Display, Size], ShmBuffer] = ShmBuffer
