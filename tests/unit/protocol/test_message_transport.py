@@ -20,13 +20,14 @@ import msgspec
 import pytest
 import zmq
 import zmq.auth
+from ear import Ear
 
 from syncline.kms_model.device import Device
 from syncline.kms_model.exchange import Exchange
 from syncline.kms_model.local import LocalNode
 from syncline.kms_model.loops import RealLoop, run_real
 from syncline.kms_model.token import TOKENS_MAX
-from syncline.protocol.transport import PENDING_BYTES, PENDING_FDS, Transport
+from syncline.protocol.transport import PENDING_BYTES, PENDING_FDS
 from syncline.protocol.transport.batch import SPLIT_BYTES
 from syncline.protocol.transport.curve import Keys, load
 from syncline.protocol.transport.endpoint import EndpointError, allowed, parse
@@ -44,36 +45,6 @@ def pack(*messages: object) -> bytes:
 
 def unpack(data: bytes) -> Any:
     return msgspec.msgpack.decode(data)
-
-
-class Ear:
-    """What one end has heard."""
-
-    def __init__(self, transport: Transport) -> None:
-        self.transport = transport
-        self.data = b""
-        self.fds: list[int] = []
-        self.farewells: list[str] = []
-        self._news = asyncio.Event()
-        transport.start(self._hear, self._end)
-
-    def _hear(self, data: bytes, fds: list[int]) -> None:
-        self.data += data
-        self.fds += fds
-        self._news.set()
-
-    def _end(self, reason: str) -> None:
-        self.farewells.append(reason)
-        self._news.set()
-
-    async def until(self, condition: Callable[[], bool]) -> None:
-        while not condition():
-            self._news.clear()
-            await self._news.wait()
-
-    async def farewell(self) -> str:
-        await self.until(lambda: bool(self.farewells))
-        return self.farewells[0]
 
 
 class Place:

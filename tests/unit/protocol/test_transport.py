@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from ear import Ear
 
 from syncline.protocol.transport import PENDING_BYTES, PENDING_FDS, Transport
 from syncline.protocol.transport.listener import NameTaken, listen, listen_anywhere, socket_path
@@ -29,31 +30,6 @@ def memory() -> tuple[Transport, Transport]:
 
 
 both = pytest.mark.parametrize("ends", [sockets, memory])
-
-
-class Ear:
-    """What one end has heard."""
-
-    def __init__(self, transport: Transport) -> None:
-        self.data = b""
-        self.fds: list[int] = []
-        self.farewells: list[str] = []
-        self._news = asyncio.Event()
-        transport.start(self._hear, self._end)
-
-    def _hear(self, data: bytes, fds: list[int]) -> None:
-        self.data += data
-        self.fds += fds
-        self._news.set()
-
-    def _end(self, reason: str) -> None:
-        self.farewells.append(reason)
-        self._news.set()
-
-    async def until(self, condition: Callable[[], bool]) -> None:
-        while not condition():
-            self._news.clear()
-            await self._news.wait()
 
 
 def open_fds() -> set[str]:

@@ -95,8 +95,8 @@ def test_a_broken_source_size_needs_a_destination(client, world, viewporter) -> 
     client.expect("wp_viewport", BAD_SIZE, viewport)
 
 
-@pytest.mark.requirement("V2")
-def test_an_update_that_waits_is_judged_later(client, world, viewporter) -> None:
+def waiting_with_a_bad_source(client, viewporter):
+    """An update that waits for an acquire point, and a source one pixel wider than its buffer."""
     manager = client.bind("wp_linux_drm_syncobj_manager_v1")
     window, viewport = shown(client, viewporter)
     sync = client.make(manager, "get_surface", window.surface)
@@ -107,6 +107,12 @@ def test_an_update_that_waits_is_judged_later(client, world, viewporter) -> None
     viewport.send("set_source", 0.0, 0.0, 65.0, 64.0)
     viewport.send("set_destination", 10, 10)
     window.surface.send("commit")
+    return viewport, acquire
+
+
+@pytest.mark.requirement("V2")
+def test_an_update_that_waits_is_judged_later(client, world, viewporter) -> None:
+    viewport, acquire = waiting_with_a_bad_source(client, viewporter)
     world.run(40)
     client.expect_no_error()
 
@@ -118,16 +124,7 @@ def test_an_update_that_waits_is_judged_later(client, world, viewporter) -> None
 
 @pytest.mark.requirement("V2")
 def test_a_late_error_of_a_viewport_that_is_gone_names_the_display(client, world, viewporter) -> None:
-    manager = client.bind("wp_linux_drm_syncobj_manager_v1")
-    window, viewport = shown(client, viewporter)
-    sync = client.make(manager, "get_surface", window.surface)
-    acquire, release = client.timeline(manager), client.timeline(manager)
-    window.surface.send("attach", client.dmabuf(), 0, 0)
-    sync.send("set_acquire_point", acquire.proxy, 1)
-    sync.send("set_release_point", release.proxy, 1)
-    viewport.send("set_source", 0.0, 0.0, 65.0, 64.0)
-    viewport.send("set_destination", 10, 10)
-    window.surface.send("commit")
+    viewport, acquire = waiting_with_a_bad_source(client, viewporter)
     viewport.send("destroy")
     acquire.signal(1)
     world.run(40)
