@@ -1,7 +1,7 @@
 """What the streams add up to: frames, waits, misses and debts of every client."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -113,11 +113,3 @@ class Ledger:
         account.latencies_ns.append(event.presented_ns - event.committed_ns)
         account.waits_ns.append((event.ready_ns or event.committed_ns) - event.committed_ns)
         account.waited_for[event.waited_for] += 1
-
-
-def percentile(values: Iterable[int], percent: int) -> int | None:
-    """Nearest rank: a value that really occurred. None of nothing."""
-    ordered = sorted(values)
-    if not ordered:
-        return None
-    return ordered[max(0, -(-percent * len(ordered) // 100) - 1)]

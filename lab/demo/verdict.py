@@ -5,7 +5,8 @@ from typing import Final
 
 import msgspec
 
-from syncline.lab.demo.ledger import NS_PER_MS, Account, Ledger, percentile
+from syncline.lab.demo.ledger import NS_PER_MS, Account, Ledger
+from syncline.lab.spread import percentile
 
 FORMAT: Final = 1
 """Of the report as data. It rises when a field changes its meaning or goes."""

@@ -12,7 +12,7 @@ from typing import Final
 import msgspec
 
 from syncline.kms_model.loops import NS_PER_S, Loop, sleep_until
-from syncline.lab.demo.ledger import percentile
+from syncline.lab.spread import percentile
 
 PROBE_NS: Final = NS_PER_S // 100
 BUSY_PERCENT: Final = 10.0

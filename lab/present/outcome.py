@@ -5,12 +5,12 @@ from typing import Final
 
 import msgspec
 
-from syncline.lab.demo.ledger import percentile
 from syncline.lab.present.machine import Machine
 from syncline.lab.present.plan import Options
 from syncline.lab.present.ratio import Ratio, Sample, ratio
 from syncline.lab.present.rows import SCHEMA, Row, by_name, counted
 from syncline.lab.present.run import Recording, Turn
+from syncline.lab.spread import Spread, spread, total
 
 READINGS: Final = {
     "f2c_ns": "frame callback or tick to commit, what the client itself takes to draw",
@@ -31,15 +31,6 @@ READINGS: Final = {
 
 LEAST_FRAMES: Final = 20
 """Fewer have no percentiles to compare."""
-
-
-class Spread(msgspec.Struct, frozen=True, kw_only=True):
-    """Of one column, in ns: values that really occurred (nearest rank)."""
-
-    count: int
-    p50: int
-    p99: int
-    max: int
 
 
 class Result(msgspec.Struct, frozen=True, kw_only=True):
@@ -141,21 +132,6 @@ def _is_over_two(row: Row) -> int | None:
     if row.c2p_ns is None or row.refresh_ns is None:
         return None
     return int(row.c2p_ns > 2 * row.refresh_ns)
-
-
-def total(values: Iterable[int | None]) -> int | None:
-    """The sum of those that are known; None if none is."""
-    known = [value for value in values if value is not None]
-    return sum(known) if known else None
-
-
-def spread(values: Iterable[int | None]) -> Spread | None:
-    """None of nothing."""
-    known = [value for value in values if value is not None]
-    p50, p99 = percentile(known, 50), percentile(known, 99)
-    if p50 is None or p99 is None:
-        return None
-    return Spread(count=len(known), p50=p50, p99=p99, max=max(known))
 
 
 def _ratios(

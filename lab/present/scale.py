@@ -16,10 +16,10 @@ from syncline.clients.toolkit.options import Mode
 from syncline.lab.exit import PASS, Usage
 from syncline.lab.manners import shown_default
 from syncline.lab.present.machine import Machine
-from syncline.lab.present.outcome import Spread, spread, total
 from syncline.lab.present.plan import NOT_NEGATIVE, POSITIVE, Options as Present, Sync
 from syncline.lab.present.rows import SCHEMA, counted
 from syncline.lab.present.run import record
+from syncline.lab.spread import Spread, spread, total
 
 COUNTS: Final = (1, 2, 4, 8, 16, 32, 64)
 """Clients, up to the most that is asked for."""

@@ -4,8 +4,9 @@ import pytest
 from msgspec.structs import replace
 
 from syncline.compositor.core import report
-from syncline.lab.demo.ledger import NS_PER_MS, Ledger, Waiting, percentile
+from syncline.lab.demo.ledger import NS_PER_MS, Ledger, Waiting
 from syncline.lab.demo.verdict import Report, Row, Tear, rows, sentence
+from syncline.lab.spread import percentile
 
 MS = NS_PER_MS
 
