@@ -75,10 +75,11 @@ def levels(events: Events) -> Iterator[Level]:
 
 
 def _process(compositor: str, title: str, events: Iterable[ClientEvent]) -> str:
-    """Groups open collapsed in a viewer: what matters has to be in their names."""
+    """Groups open collapsed in a viewer, their names cut in the middle: what matters is in them, and they are short."""
     shown = [event for event in events if isinstance(event, Presented)]
     missed = sum(missed_vblanks(event) or 0 for event in shown)
-    return f"client {title} on {compositor}: {len(shown)} shown, {missed} vblanks missed"
+    where = "" if compositor == OURS else f" on {compositor}"
+    return f"{title}{where}: {missed} missed of {len(shown)}"
 
 
 def _client(compositor: str, title: str, events: Sequence[ClientEvent], flows: Flows) -> Iterator[Slice]:
