@@ -1,26 +1,16 @@
-"""The pictures of a run as inline SVG: every frame on the vblank grid, and where the time went.
+"""The pictures of a run as inline SVG: every frame on the vblank grid, and where the time went."""
 
-Colours are Okabe and Ito's, which everybody can tell apart; shape or hatching says the same again.
-"""
-
-import io
 from collections.abc import Sequence
-from contextlib import AbstractContextManager
 from statistics import mean
 from typing import Final
 
-import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from syncline.lab.drawing import BLUE, GREEN, GREY, ORANGE, VERMILION, style, svg
 from syncline.lab.present.outcome import Outcome, Result
 from syncline.lab.present.rows import Row, by_name, counted
 
-BLUE: Final = "#0072B2"
-ORANGE: Final = "#E69F00"
-GREEN: Final = "#009E73"
-VERMILION: Final = "#D55E00"
-GREY: Final = "#767676"
 NS_PER_MS: Final = 1_000_000
 WIDTH: Final = 10.0
 PANEL: Final = 2.4
@@ -38,26 +28,11 @@ PARTS: Final = (
 )
 
 
-def _style(salt: str) -> AbstractContextManager[None]:
-    """`salt` makes the names inside one picture its own, and the same each time."""
-    return mpl.rc_context(
-        {
-            "svg.fonttype": "none",  # text stays text: to be found, copied, and read aloud
-            "svg.hashsalt": salt,
-            "font.family": "sans-serif",
-            "font.size": 9.0,
-            "hatch.linewidth": 0.5,
-            "axes.spines.top": False,
-            "axes.spines.right": False,
-        }
-    )
-
-
 def latency(outcome: Outcome) -> str:
     """One panel per result, all on the same scale: a dot per frame, a line per vblank, the median and p99."""
     rows = by_name(outcome.rows)
     shown = [result for result in outcome.results if result.counted]
-    with _style("latency"):
+    with style("latency"):
         figure = Figure(figsize=(WIDTH, 0.9 + PANEL * max(1, len(shown))), layout="constrained")
         panels = figure.subplots(
             max(1, len(shown)), 2, squeeze=False, sharey=True, gridspec_kw={"width_ratios": (DOT_SHARE, 1)}
@@ -72,7 +47,7 @@ def latency(outcome: Outcome) -> str:
         if shown:
             panels[0][0].set_ylim(0, ROOM * top_ms)
             _name_marks(figure)
-        return _svg(figure, "Commit to presented, frame by frame")
+        return svg(figure, "Commit to presented, frame by frame")
 
 
 def _top_ms(shown: Sequence[Result]) -> float:
@@ -126,8 +101,8 @@ def _draw_margin(margin: Axes, rows: Sequence[Row], top_ms: float) -> None:
 def _draw_levels(dots: Axes, margin: Axes, result: Result, top_ms: float) -> None:
     """Median, p99, and a line for every refresh."""
     spread = result.columns["c2p_ns"]
-    for value_ns, style, label in ((spread.p50, "-", "median"), (spread.p99, "--", "p99")):
-        dots.axhline(value_ns / NS_PER_MS, color="black", linewidth=0.9, linestyle=style, label=label)
+    for value_ns, line, label in ((spread.p50, "-", "median"), (spread.p99, "--", "p99")):
+        dots.axhline(value_ns / NS_PER_MS, color="black", linewidth=0.9, linestyle=line, label=label)
     dots.set_title(
         f"{result.name}: median {spread.p50 / NS_PER_MS:.2f} ms, p99 {spread.p99 / NS_PER_MS:.2f} ms",
         loc="left",
@@ -144,7 +119,7 @@ def parts(outcome: Outcome) -> str:
     """One bar per result. Means, because the means of the parts add up to the mean of the whole."""
     rows = by_name(outcome.rows)
     shown = [result for result in outcome.results if result.counted]
-    with _style("parts"):
+    with style("parts"):
         figure = Figure(figsize=(WIDTH, 1.3 + 0.45 * max(1, len(shown))), layout="constrained")
         axes = figure.subplots()
         labelled: set[str] = set()
@@ -161,7 +136,7 @@ def parts(outcome: Outcome) -> str:
         axes.set_xlabel("mean, ms")
         if labelled:
             figure.legend(loc="outside upper left", ncols=2, fontsize=8, frameon=False)
-        return _svg(figure, "Where the time went")
+        return svg(figure, "Where the time went")
 
 
 def _bars(rows: Sequence[Row]) -> list[tuple[float, str, str, str]]:
@@ -175,10 +150,3 @@ def _bars(rows: Sequence[Row]) -> list[tuple[float, str, str, str]]:
 
 def _mean_ms(rows: Sequence[Row], column: str) -> float:
     return mean(getattr(row, column) or 0 for row in rows) / NS_PER_MS
-
-
-def _svg(figure: Figure, title: str) -> str:
-    """Without the XML prologue, which has no place inside HTML."""
-    text = io.StringIO()
-    figure.savefig(text, format="svg", metadata={"Date": None, "Title": title})
-    return text.getvalue()[text.getvalue().index("<svg") :]
