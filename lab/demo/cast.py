@@ -1,6 +1,7 @@
 """Who plays: the clients of the demo, each with the orders it gets."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
+from enum import Enum
 from math import ceil, isqrt
 from typing import Final
 
@@ -74,16 +75,23 @@ def _side(screen: Size, *, windows: int) -> int:
 
 
 def words(role: Role) -> list[str]:
-    """The role as words of `syncline client`."""
-    options = role.options
-    flags = ["--title", options.title, "--client-id", str(options.client_id), "--seed", str(options.seed)]
-    flags += ["--size", f"{options.size[0]}x{options.size[1]}"]
-    if options.gpu_ms is not None:
-        flags += ["--gpu-ms", str(options.gpu_ms)]
-    if options.rate:
-        flags += ["--rate", str(options.rate)]
-    if options.wire is Wire.ZMQ:
-        flags += ["--wire", options.wire.value]
-    if options.signal_early:
-        flags.append("--signal-early")
+    """The role as words of `syncline client`: whatever is not as usual."""
+    flags = []
+    for each in fields(Options):
+        value = getattr(role.options, each.name)
+        if value != each.default:
+            flags += [f"--{each.name.replace('_', '-')}", *_said(value)]
     return [role.demo, *flags]
+
+
+def _said(value: object) -> list[str]:
+    """The value of a flag. One that is only on or off has none."""
+    match value:
+        case bool():
+            return []
+        case (width, height):
+            return [f"{width}x{height}"]
+        case Enum():
+            return [str(value.value)]
+        case _:
+            return [str(value)]
