@@ -18,7 +18,7 @@ from typing import Annotated, Final
 from cyclopts import App, CycloptsError, Parameter
 from cyclopts.validators import Number
 
-from syncline.compositor.core.policy import AcquireMode, ImplicitMode, Policy
+from syncline.compositor.core.policy import AcquireMode, ImplicitMode, Policy, Sync
 from syncline.compositor.core.report import ReportEvent
 from syncline.compositor.loop import Driver
 from syncline.compositor.wayland.globals import CapError, parse_caps
@@ -71,9 +71,13 @@ class Options:
     output: tuple[str, ...] = ()
     """A screen of our own device, WIDTHxHEIGHT@HZ; repeatable."""
 
+    sync: Sync = Sync.USER
+    """What the compositor can do: none (wl_shm only), implicit (dma-bufs, the fences inside them), dma (acquire
+    and release points), user (user fences too; the default)."""
+
     acquire: AcquireMode = AcquireMode.SIGNAL_WAIT
-    """When an update with an acquire point may be shown: once signalled (the default), or
-    once a fence exists."""
+    """When an update with an acquire point may be shown: once signalled (the default), once a fence exists, or
+    as the first, but user fences go to the display where nobody else waits with it."""
 
     implicit: ImplicitMode = ImplicitMode.WAIT
     """What is done about fences of buffers without points: wait for them (the default), or let GPU
@@ -96,6 +100,10 @@ class Options:
 
     seconds: Annotated[float, Parameter(validator=Number(gte=0))] = 0.0
     """End after so many seconds; 0: run until a signal comes."""
+
+    @property
+    def policy(self) -> Policy:
+        return Policy(sync=self.sync, acquire=self.acquire, implicit=self.implicit)
 
 
 DEFAULTS: Final = Options()
@@ -130,6 +138,8 @@ def launch(options: Options) -> int:
         return _complain(
             "--output is for a device of our own: a --device has its screens already", EXIT_USAGE
         )
+    if options.policy.objection is not None:
+        return _complain(options.policy.objection, EXIT_USAGE)
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))  # buffers and watched points are descriptors
     try:
@@ -157,9 +167,8 @@ async def _run(loop: RealLoop, options: Options, caps: dict[str, int]) -> None:
         path = Path(options.device) if options.device else await _start_device(loop, options.output, owned)
         device = _open_device(path)
         owned.callback(device.close)
-        policy = Policy(acquire=options.acquire, implicit=options.implicit)
         observer = _recorder(loop, options.record, owned) if options.record else None
-        driver = _take_screens(loop, device, path, policy, caps, report, observer)
+        driver = _take_screens(loop, device, path, options.policy, caps, report, observer)
         owned.callback(driver.close)
         listener = _listen(loop, options.socket, driver.server.accept)
         owned.callback(listener.close)

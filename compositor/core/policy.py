@@ -7,14 +7,23 @@ from typing import Final
 MS: Final = 1_000_000
 
 
-class AcquireMode(Enum):
-    """When an explicit update becomes a candidate for application. Per output, switchable at any time.
+class Sync(Enum):
+    """What the compositor can do, each including the ones before: what it offers to clients, and asks of the machine."""
 
-    A third mode, user-forward, will hand unmaterialised user fences to PENDING_USER (UR1-UR15).
-    """
+    NONE = "none"  # wl_shm only: without linux-dmabuf there is nothing to synchronise
+    IMPLICIT = "implicit"  # dma-bufs and the fences inside them
+    DMA = "dma"  # linux-drm-syncobj-v1; what kind of syncobj a timeline is it does not ask
+    USER = "user"  # and knows a user fence when it sees one
+
+
+class AcquireMode(Enum):
+    """When an explicit update becomes a candidate for application. Per output, switchable at any time."""
 
     SIGNAL_WAIT = "signal-wait"  # when its acquire point has signalled
     FENCE_FORWARD = "fence-forward"  # when a dma_fence exists; the GPU job or IN_FENCE_FD waits for it
+    USER_FORWARD = (
+        "user-forward"  # as signal-wait, but a user fence goes to PENDING_USER where that harms nobody
+    )
 
 
 class ImplicitMode(Enum):
@@ -28,6 +37,7 @@ class ImplicitMode(Enum):
 class Policy:
     """Defaults are what the desktop should do; the rest is there to be compared with."""
 
+    sync: Sync = Sync.USER
     acquire: AcquireMode = AcquireMode.SIGNAL_WAIT
     implicit: ImplicitMode = ImplicitMode.WAIT
     direct_scanout: bool = True
@@ -42,3 +52,20 @@ class Policy:
     hidden_frame_ns: int = 1000 * MS
     """Frame callbacks of surfaces nobody can see come at this interval (C18)."""
     background: int = 0xFF20_2830
+
+    @property
+    def objection(self) -> str | None:
+        """Why these do not go together, in the words of the command line; None if they do."""
+        if self.acquire not in _ACQUIRE_MODES[self.sync]:
+            able = " or ".join(sync.value for sync in Sync if self.acquire in _ACQUIRE_MODES[sync])
+            return f"--acquire {self.acquire.value} needs --sync {able}"
+        return None
+
+
+_ACQUIRE_MODES: Final = {
+    Sync.NONE: (AcquireMode.SIGNAL_WAIT,),
+    Sync.IMPLICIT: (AcquireMode.SIGNAL_WAIT,),
+    Sync.DMA: (AcquireMode.SIGNAL_WAIT, AcquireMode.FENCE_FORWARD),
+    Sync.USER: tuple(AcquireMode),
+}
+"""Without acquire points every mode would be the same, and that one is the default."""

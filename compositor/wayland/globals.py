@@ -6,6 +6,7 @@ from functools import partial
 from typing import Final
 
 from syncline.compositor.core.output import Output
+from syncline.compositor.core.policy import Sync
 from syncline.compositor.wayland.capture import (
     ExtImageCopyCaptureManagerV1,
     ExtOutputImageCaptureSourceManagerV1,
@@ -76,6 +77,15 @@ OUTPUT_VERSION: Final = 4
 _VERSIONS: Final[Mapping[str, int]] = {each.interface: each.version for each in SPOKEN} | {
     OUTPUT_INTERFACE: OUTPUT_VERSION
 }
+
+
+HIDDEN: Final[Mapping[Sync, Mapping[str, int]]] = {
+    Sync.NONE: {ZwpLinuxDmabufV1.interface: 0, WpLinuxDrmSyncobjManagerV1.interface: 0},
+    Sync.IMPLICIT: {WpLinuxDrmSyncobjManagerV1.interface: 0},
+    Sync.DMA: {},
+    Sync.USER: {},
+}
+"""As caps: what a compositor that can do no more does not offer."""
 
 
 class CapError(ValueError):

@@ -40,7 +40,7 @@ from syncline.compositor.core.report import ReportEvent, ViolationEvent
 from syncline.compositor.wayland.delivery import tell_surface, tell_tokens, tell_window
 from syncline.compositor.wayland.dmabuf_feedback import format_table
 from syncline.compositor.wayland.focus import tell_seat
-from syncline.compositor.wayland.globals import offers, output_offer
+from syncline.compositor.wayland.globals import HIDDEN, offers, output_offer
 from syncline.compositor.wayland.keymap import keymap_text
 from syncline.compositor.wayland.memfd import Memfd
 from syncline.compositor.wayland.session import Session, Stage
@@ -90,7 +90,7 @@ class Server:
     ) -> None:
         self._core = core
         self._clock = clock
-        self._caps = caps
+        self._caps = {**caps, **HIDDEN[core.policy.sync]}
         self._report = report
         self._settled = settled
         self._later = later

@@ -140,6 +140,7 @@ def test_without_its_device_it_ends_with_one_sentence(run, tmp_path) -> None:
         (["--output", "large"], "is no screen"),
         (["--device", "card0", "--output", "640x480@60"], "--output is for a device of our own"),
         (["--acquire", "never"], "never"),
+        (["--sync", "dma", "--acquire", "user-forward"], "--acquire user-forward needs --sync user"),
         (["--events", "/nonexistent/events"], "cannot write events"),
         (["--socket", "/nonexistent/socket"], "cannot listen on /nonexistent/socket"),
     ],
