@@ -18,9 +18,11 @@ from syncline.clients.toolkit.report import ClientEvent, Committed, Presented, R
 from syncline.compositor.core import report
 from syncline.kms_model.trace import (
     CommitTrace,
+    DropTrace,
     FenceSignalled,
     FlipTrace,
     JobTrace,
+    OutPointTrace,
     WaitTrace,
     Warn,
 )
@@ -38,7 +40,9 @@ WARM_UP_MAX: Final = 30
 FLAGS: Final = (("s", 1), ("c", 2), ("e", 4), ("z", 8))
 """As weston-presentation-shm prints them: vsync, hardware clock, hardware completion, zero copy."""
 
-DeviceEvent = FenceSignalled | JobTrace | CommitTrace | FlipTrace | WaitTrace | Warn
+DeviceEvent = (
+    FenceSignalled | JobTrace | CommitTrace | FlipTrace | OutPointTrace | DropTrace | WaitTrace | Warn
+)
 
 E = TypeVar("E")
 
