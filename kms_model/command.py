@@ -13,6 +13,7 @@ from typing import Final
 from cyclopts import App, CycloptsError, Parameter
 
 from syncline.kms_model.checker import Policy, Violation
+from syncline.kms_model.faults import NoFault, parse
 from syncline.kms_model.journal import open_sink
 from syncline.kms_model.kms.mode import Output
 from syncline.kms_model.node import NodeError, default_path, run
@@ -70,6 +71,13 @@ class Options:
     check: Policy | None = None
     """Under the fence checker: collect its reports (on stderr), raise ends at an error, raise-on-warn at a warning."""
 
+    fault: tuple[str, ...] = ()
+    """Something that goes wrong on purpose, NAME[=VALUE][:WHEN[:COUNT]]: ModeAtomic=EBUSY:3:2 refuses the third and
+    fourth commit, gpu-reset:2s resets the GPU after two seconds. Repeatable; names are in docs/machine.md."""
+
+    allow_faults: bool = False
+    """Serve a debug node, too, by which this user's programs can inject faults while the device runs."""
+
     ready: str | None = None
     """Where a line is written once callers may connect: a path, or fd:N for an inherited descriptor."""
 
@@ -83,10 +91,14 @@ def launch(options: Options = DEFAULTS) -> int:
         path = options.socket or default_path(os.environ.get("XDG_RUNTIME_DIR"))
         profile = with_outputs(profile_named(options.profile, options.kernel), options.output)
         ready = partial(_tell_ready, options.ready)
-        run(path, profile=profile, events=options.events, check=options.check, say=_say, ready=ready)
+        faults = [parse(each) for each in options.fault]
+        run(
+            path, profile=profile, faults=faults, allow_faults=options.allow_faults, events=options.events,
+            check=options.check, say=_say, ready=ready,
+        )  # fmt: skip
     except KeyError:
         return _complain(f"there is no profile {options.profile} of kernel {options.kernel}")
-    except NodeError as error:
+    except (NodeError, NoFault) as error:
         return _complain(str(error))
     except Violation:
         return EXIT_BROKEN  # the report was said when it was made

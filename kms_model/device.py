@@ -6,10 +6,13 @@ told when files come and go. It reaches handles and events through the `File` of
 
 from collections.abc import Callable, Coroutine, Mapping
 from errno import EACCES, EINVAL, EMFILE, ENFILE, ENODEV, ENOMEM, ENOSPC, EOPNOTSUPP
+from functools import partial
 from types import CoroutineType
 from typing import Any, Final, Protocol, TypeVar
 
 from syncline.kms_model import client, gem, sw_sync, sync_file_ioctls, syncobj_ioctls
+from syncline.kms_model.debugfs import Debugfs, Mishap
+from syncline.kms_model.faults import Fault
 from syncline.kms_model.file import File
 from syncline.kms_model.gpu.ioctls import Gpu
 from syncline.kms_model.kernel import Kernel
@@ -19,7 +22,18 @@ from syncline.kms_model.quirks import UPSTREAM, Quirks
 from syncline.kms_model.task import Completion, Pending, Task
 from syncline.kms_model.token import Tokens
 from syncline.kms_model.trace import TraceEvent
-from syncline.kms_model.uapi import CreateDumb, DeviceError, DropMaster, Request, SetClientCap, SetMaster
+from syncline.kms_model.uapi import (
+    DEBUG_NODE,
+    CreateDumb,
+    DeviceError,
+    DropMaster,
+    Event,
+    Hotplug,
+    Request,
+    SetClientCap,
+    SetMaster,
+    Wedged,
+)
 from syncline.kms_model.user_fence_ioctls import UserFences
 from syncline.kms_model.vgem import Vgem
 
@@ -54,7 +68,9 @@ class Device:
         quirks: Quirks = UPSTREAM,
         trace: Callable[[TraceEvent], None] | None = None,
         kernel: Kernel | None = None,
+        allows_faults: bool = False,
     ) -> None:
+        """`allows_faults`: there is a debug node."""
         self.profile = profile
         self.quirks = quirks
         self.kernel = Kernel(trace=trace) if kernel is None else kernel
@@ -71,12 +87,18 @@ class Device:
             self.user_fences,
             Tokens(self.kernel),
         )
-        self._card_ioctls = self._table()
-        self._render_ioctls = {**self._card_ioctls, **dict.fromkeys(self._card_only(), _refuse_render)}
+        self._debugfs = Debugfs(self.kernel, self._mishaps())
+        card = self._table()
+        render = {**card, **dict.fromkeys(self._card_only(), _refuse_render)}
+        self._ioctls: dict[str, Mapping[type[Request[Any]], Handler]] = {
+            node: {"card": card, "render": render}[node] for node in profile.nodes
+        }
+        if allows_faults:
+            self._ioctls[DEBUG_NODE] = self._debugfs.ioctls()
 
     def open(self, node: str = "card") -> File:
         """Open the node. The first open of a card becomes master. ENODEV: unplugged, or there is no such node."""
-        if self.unplugged or node not in self.profile.nodes:
+        if self.unplugged or node not in self._ioctls:
             raise DeviceError(ENODEV, f"no {node} node")
         file = File(self.kernel, self.profile, self.quirks, node)
         self.files.append(file)
@@ -95,8 +117,9 @@ class Device:
         pending: Pending[R]
         try:
             assert not file.closed, "an ioctl on a closed file"
-            table = self._card_ioctls if file.node == "card" else self._render_ioctls
-            reply = table.get(type(request), _refuse_unknown)(file, request)
+            if kernel.faults.armed:
+                kernel.faults.refuse(type(request).__name__, file)
+            reply = self._ioctls[file.node].get(type(request), _refuse_unknown)(file, request)
         except DeviceError as error:
             pending = Pending.failed(error)
         except OSError as error:
@@ -129,9 +152,15 @@ class Device:
     def unplug(self) -> None:
         """The hardware is gone: every later call is ENODEV, and nobody waits for a user fence (hot-unplug)."""
         self.unplugged = True
-        self._card_ioctls = dict.fromkeys(self._card_ioctls, _refuse_unplugged)
-        self._render_ioctls = self._card_ioctls
+        for node in self.profile.nodes:
+            self._ioctls[node] = dict.fromkeys(self._ioctls[node], _refuse_unplugged)
         self.user_fences.unplug()
+        self._tell(Hotplug())
+        self.kernel.settle()
+
+    def inject(self, fault: Fault) -> None:
+        """Let something go wrong, now or on its occasion. EINVAL: there is no such output."""
+        self._debugfs.inject(fault)
         self.kernel.settle()
 
     @property
@@ -151,6 +180,29 @@ class Device:
         self.kernel.advance(now_ns)
         self.kernel.descriptors.collect()
         self.kernel.settle()
+
+    def _mishaps(self) -> Mapping[str, Mishap]:
+        display = self.kms.display
+
+        def plug(name: str, *, connected: bool) -> None:
+            display.connector(name).connected = connected
+            self._tell(Hotplug())
+
+        def reset(_: str) -> None:
+            self.gpu.reset()
+            self._tell(Wedged())
+
+        return {
+            "gpu-reset": Mishap(reset),
+            "unplug": Mishap(lambda _: self.unplug()),
+            "output-removed": Mishap(partial(plug, connected=False), display.connector),
+            "output-added": Mishap(partial(plug, connected=True), display.connector),
+        }
+
+    def _tell(self, uevent: Event) -> None:
+        for file in self.files:
+            if file.is_master:
+                file.tell(uevent)
 
     def _start(self, file: File, coroutine: Coroutine[Any, Any, R]) -> Task[R]:
         """Run the call's coroutine to its first sleep; the file remembers it until it is done."""

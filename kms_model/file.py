@@ -107,6 +107,12 @@ class File:
         if len(self._events) == 1 and self.on_readable is not None:
             self.on_readable()
 
+    def tell(self, uevent: Event) -> None:
+        """Not a reply to anything: lost when there is no room, as a netlink message would be."""
+        if self._event_space >= EVENT_SIZE:
+            self.reserve_event()
+            self.send_event(uevent)
+
     @property
     def has_events(self) -> bool:
         return bool(self._events)

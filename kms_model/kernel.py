@@ -26,7 +26,7 @@ class Kernel:
         self.trace = trace
         self.observer: Observer | None = None
         self.descriptors = Descriptors()
-        self.faults = Faults()
+        self.faults = Faults(self)
         self.leaked: list[object] = []
         """What has a reference that nobody will ever drop."""
         self._calendar = Calendar()

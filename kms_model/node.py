@@ -11,7 +11,7 @@ import os
 import resource
 import signal
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
@@ -19,12 +19,14 @@ from typing import Final
 from syncline.kms_model.checker import Policy
 from syncline.kms_model.checker.watch import close_books, watch
 from syncline.kms_model.device import Device
+from syncline.kms_model.faults import Fault
 from syncline.kms_model.journal import Journal, open_sink
 from syncline.kms_model.local import LocalNode
 from syncline.kms_model.loops import DEVICE_PRIORITY, Loop, RealLoop, be_prompt, run_real
 from syncline.kms_model.packet import PACKET_MAX
 from syncline.kms_model.peer import Peer
 from syncline.kms_model.profiles import SYNCLINE, Profile
+from syncline.kms_model.uapi import DeviceError
 
 PEERS_MAX: Final = 256
 """Connections at once. The next one waits in the socket's backlog until another has gone."""
@@ -163,6 +165,8 @@ def run(
     path: Path,
     *,
     profile: Profile = SYNCLINE,
+    faults: Sequence[Fault] = (),
+    allow_faults: bool = False,
     events: str | None = None,
     check: Policy | None = None,
     say: Callable[[str], None] = lambda _: None,
@@ -178,18 +182,31 @@ def run(
     async def main(loop: RealLoop) -> None:
         be_prompt(DEVICE_PRIORITY)
         if events is None:
-            await _serve_watched(loop, Device(profile), path, check, say, ready)
+            device = Device(profile, allows_faults=allow_faults)
+            _inject(device, faults, loop.now_ns())
+            await _serve_watched(loop, device, path, check, say, ready)
             return
         try:
             journal = Journal(loop, open_sink(events))
         except OSError as error:
             raise NodeError(f"cannot write events to {events}: {error.strerror}") from error
         try:
-            await _serve_watched(loop, Device(profile, trace=journal.write), path, check, say, ready)
+            device = Device(profile, trace=journal.write, allows_faults=allow_faults)
+            _inject(device, faults, loop.now_ns())
+            await _serve_watched(loop, device, path, check, say, ready)
         finally:
             journal.close()
 
     run_real(main)
+
+
+def _inject(device: Device, faults: Iterable[Fault], now_ns: int) -> None:
+    device.advance(now_ns)
+    for fault in faults:
+        try:
+            device.inject(fault)
+        except DeviceError as refusal:
+            raise NodeError(refusal.why) from refusal
 
 
 async def _serve_watched(

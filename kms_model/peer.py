@@ -5,11 +5,12 @@ understood closes its connection and nothing else.
 """
 
 import logging
+import os
 import socket
 import struct
 from collections import deque
 from collections.abc import Sequence
-from errno import EIO, EMSGSIZE
+from errno import EACCES, EIO, EMSGSIZE
 from functools import partial
 from typing import Any, Final, Protocol
 
@@ -42,7 +43,7 @@ from syncline.kms_model.packet import (
     replace_descriptors,
 )
 from syncline.kms_model.task import Pending
-from syncline.kms_model.uapi import DeviceError, Request
+from syncline.kms_model.uapi import DEBUG_NODE, DeviceError, Request
 
 PACKETS_PER_TURN: Final = 8
 """Packets of one peer handled before others, and the clock, are looked at again."""
@@ -139,9 +140,14 @@ class Peer:
 
     def _expel(self, reason: str) -> None:
         """It does not speak our language. Only this peer is disconnected, and it is said once."""
-        credentials = self._sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
-        _log.warning("process %d disconnected: %s", _CREDENTIALS.unpack(credentials)[0], reason)
+        _log.warning("process %d disconnected: %s", self._credentials()[0], reason)
         self.close()
+
+    def _credentials(self) -> tuple[int, int, int]:
+        """Process, user and group, as they were when it connected."""
+        packed = self._sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
+        pid, uid, gid = _CREDENTIALS.unpack(packed)
+        return pid, uid, gid
 
     def _take(self, data: memoryview, fds: list[int]) -> None:
         try:
@@ -191,13 +197,18 @@ class Peer:
         service = self._service
         service.device.advance(service.loop.now_ns())
         try:
-            self._file = service.device.open(hello.node)
+            self._file = self._opened(hello.node)
         except DeviceError as error:
             self._outbox.send(encode(failure(0, error)))
         else:
             self._file.on_readable = self._push_events
             self._outbox.send(encode(Welcome(service.fence_property)))
         service.arm()
+
+    def _opened(self, node: str) -> File:
+        if node == DEBUG_NODE and self._credentials()[1] not in {0, os.geteuid()}:
+            raise DeviceError(EACCES, "the debug node is for the owner of the device")
+        return self._service.device.open(node)
 
     def _start(self, request: Request[Any]) -> Pending[Any]:
         device = self._service.device

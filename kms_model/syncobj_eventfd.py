@@ -28,6 +28,8 @@ def eventfd(file: File, request: SyncobjEventfd) -> None:
     syncobj = find_syncobj(file, request.handle)
     check_eventfd(request.fd)
     file.kernel.faults.allocate("an eventfd entry")
+    if file.kernel.faults.armed and _goes_wrong(file, request.fd):
+        return
     fence = syncobj.find(request.point)
     if fence is None:
         syncobj.watch(EventfdEntry(file.budget, request))
@@ -35,6 +37,14 @@ def eventfd(file: File, request: SyncobjEventfd) -> None:
         _increment(request.fd)
     else:
         EventfdEntry(file.budget, request).follow(fence)
+
+
+def _goes_wrong(file: File, fd: int) -> bool:
+    """Whether nothing is to be registered."""
+    faults = file.kernel.faults
+    if faults.strikes("spurious-wake", file):
+        _increment(fd)
+    return faults.strikes("lost-wake", file) is not None
 
 
 class EventfdEntry:

@@ -45,6 +45,12 @@ class Engine:
             self._end.cancel()
             self._book(boundary_ns)
 
+    def stop(self) -> None:
+        """Drop the running job as it is."""
+        assert self._end is not None, "nothing runs"
+        self._end.cancel()
+        self.job, self._end = None, None
+
     def _book(self, when_ns: int) -> None:
         self._end = self._kernel.call_at(when_ns, self._finish_turn)
 

@@ -77,12 +77,18 @@ class Gpu:
         for entity in self._entities.pop(file).values():
             self.scheduler.kill(entity)
 
+    def reset(self) -> None:
+        """The engine hung, or was made to, and begins anew."""
+        self.scheduler.reset([entity for mine in self._entities.values() for entity in mine.values()])
+
     def submit(self, file: File, request: Submit) -> SubmitReply:
         """Check in the order of virtio-gpu's execbuffer (kernel.md 2.11), then queue. Never sleeps."""
         checked = self._check(file, request)
         entity = checked.entity
+        slow = self._kernel.faults.strikes("slow-job")
+        duration_ns = request.duration_ns + (slow.extra_ns if slow is not None else 0)
         job = entity.arm(
-            Picture(checked.target, request.commands, checked.sources, request.duration_ns), request.label
+            Picture(checked.target, request.commands, checked.sources, duration_ns), request.label
         )
         job.depend_on(checked.waits)
         job.need(checked.user_waits)

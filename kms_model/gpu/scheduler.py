@@ -6,6 +6,7 @@ different entities really overlap. A dependency on another entity therefore wait
 """
 
 from collections import deque
+from collections.abc import Iterable
 from errno import ECANCELED, ESRCH, ETIME
 from functools import partial
 from typing import Final
@@ -51,6 +52,20 @@ class Scheduler:
             self._look_at_head(entity)
         elif head.stop_waiting_for_user():
             self._look_at_head(entity)
+
+    def reset(self, entities: Iterable[Entity]) -> None:
+        """The hardware forgets what it was given: that ends with -ECANCELED. What still waits runs afterwards."""
+        if self._running is not None:
+            self._engine.stop()
+            self._running = None
+        for entity in entities:
+            if entity.queue and entity.queue[0].started:
+                if entity in self._ready[entity.priority]:
+                    self._ready[entity.priority].remove(entity)
+                self._end(entity.queue.popleft(), ECANCELED)
+                self._look_at_head(entity)
+        if self._running is None:
+            self._dispatch()
 
     def _look_at_head(self, entity: Entity) -> None:
         """Wait for what the head job needs next, or line up for the engine. Doomed jobs end right here."""
@@ -125,6 +140,9 @@ class Scheduler:
     def _end(self, job: Job, error: int) -> None:
         now_ns = self._kernel.now_ns
         job.scheduled.signal(now_ns)
+        fault = self._kernel.faults.strikes("failed-job")
+        if fault is not None:
+            error = error or fault.errno
         if error:
             job.finished.set_error(error)
         self._report("done", job)

@@ -1,6 +1,7 @@
 """The display of one device: its mode objects, their ids, and who may look them up."""
 
 import struct
+from errno import EINVAL
 from heapq import heappop, heappush
 from typing import Final, TypeVar
 
@@ -17,6 +18,7 @@ from syncline.kms_model.uapi import (
     FORMAT_ARGB8888,
     FORMAT_XRGB8888,
     MODIFIER_LINEAR,
+    DeviceError,
     ModeInfo,
     PlaneType,
 )
@@ -82,6 +84,15 @@ class Display:
 
     def find_any(self, id: int) -> ModeObject | None:
         return self._objects.get(id)
+
+    def connector(self, name: str) -> Connector:
+        """A screen's, by its name; "" is the last one's. EINVAL: there is none."""
+        screens = [each for each in self.connectors if not each.writeback]
+        for connector in reversed(screens):
+            if name in {"", connector.name}:
+                return connector
+        names = ", ".join(each.name for each in screens) or "none"
+        raise DeviceError(EINVAL, f"there is no output {name}, of {names}")
 
     # -- commits -------------------------------------------------------------------------------
 

@@ -46,6 +46,8 @@ class FlipEvent:
             self.fence.signal(time_ns)
         if self.point is not None:
             self.point.pay(crtc_id=crtc_id, time_ns=time_ns)
+        if self._file is not None and self._file.kernel.faults.strikes("lost-flip", self._file):
+            self.cancel()
         if self._file is not None:
             self._file.send_event(
                 FlipComplete(user_data=self.user_data, crtc_id=crtc_id, sequence=sequence, time_ns=time_ns)

@@ -77,7 +77,7 @@ async def get_connector(display: Display, file: File, request: ModeGetConnector)
     connector = find(display, request.connector_id, Connector)
     await look(display, display.connection_lock)
     return ConnectorReply(
-        connected=True,
+        connected=connector.connected,
         name=connector.name,
         writeback=connector.writeback,
         possible_crtcs=tuple(crtc.id for crtc in connector.crtcs),

@@ -264,6 +264,7 @@ class Connector(ModeObject):
         self.output = output
         self.fence_context = fence_context
         self.fence_seqno = 0
+        self.connected = True
         self.pixel_formats: Blob | None = None
         """What a writeback connector can produce."""
         self.state = ConnectorState()

@@ -4,6 +4,11 @@ Values only. Everybody may import this; nothing here knows how the machine works
 they are plain ints, as in C. `IntFlag` would make an object of every combination, many times a frame.
 """
 
+from syncline.kms_model.uapi.debug import (
+    DEBUG_NODE as DEBUG_NODE,
+    ClearFaults as ClearFaults,
+    InjectFault as InjectFault,
+)
 from syncline.kms_model.uapi.door import (
     DeviceError as DeviceError,
     DeviceFile as DeviceFile,
@@ -47,11 +52,13 @@ from syncline.kms_model.uapi.mode import (
     BlobReply as BlobReply,
     Connector as Connector,
     CrtcGetSequence as CrtcGetSequence,
+    DrmEvent as DrmEvent,
     DropMaster as DropMaster,
     Event as Event,
     FbReply as FbReply,
     FlipComplete as FlipComplete,
     FlipDropped as FlipDropped,
+    Hotplug as Hotplug,
     ModeAddFb2 as ModeAddFb2,
     ModeAtomic as ModeAtomic,
     ModeCreateBlob as ModeCreateBlob,
@@ -73,6 +80,7 @@ from syncline.kms_model.uapi.mode import (
     VblankEvent as VblankEvent,
     VblankReply as VblankReply,
     WaitVblank as WaitVblank,
+    Wedged as Wedged,
     encode_mode as encode_mode,
     encode_user_points as encode_user_points,
 )

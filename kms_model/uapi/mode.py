@@ -232,7 +232,17 @@ class FlipDropped(Record, frozen=True):
     time_ns: int
 
 
-Event = FlipComplete | VblankEvent | FlipDropped
+class Hotplug(Record, frozen=True):
+    """The uevent HOTPLUG=1, which udev would bring: look at the connectors again. For the DRM master."""
+
+
+class Wedged(Record, frozen=True):
+    """The uevent WEDGED=none: the device was reset and goes on; what the GPU had begun is lost. For the DRM master."""
+
+
+DrmEvent = FlipComplete | VblankEvent | FlipDropped
+Event = DrmEvent | Hotplug | Wedged
+"""All that comes by the descriptor; a kernel sends uevents another way."""
 
 USER_POINT: Final = struct.Struct("<IIQ")
 """One entry of an IN_USER_FENCE or OUT_USER_FENCE blob: handle, zero, point."""

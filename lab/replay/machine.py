@@ -38,11 +38,11 @@ class OpenFile:
         self.readable, self._bell = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
         self.file.on_readable = self._ring
 
-    def read_events(self) -> list[uapi.Event]:
+    def read_events(self) -> list[uapi.DrmEvent]:
         events = self.file.read_events()
         if events and not self.file.has_events:
             os.read(self.readable, 1)
-        return events
+        return [event for event in events if isinstance(event, uapi.DrmEvent)]
 
     def _ring(self) -> None:
         os.write(self._bell, b"\1")

@@ -278,7 +278,7 @@ class Process:
             os.close(fd)
 
 
-def _described(event: uapi.Event, display: Display | None) -> dict[str, object]:
+def _described(event: uapi.DrmEvent, display: Display | None) -> dict[str, object]:
     out: dict[str, object] = {"type": EVENT_NAMES[type(event)], "user_data": event.user_data}
     if display is not None:
         out["crtc"] = f"crtc{display.crtcs.index(event.crtc_id)}"

@@ -10,6 +10,7 @@ import pytest
 
 from syncline.kms_model.checker import Checker, Severity
 from syncline.kms_model.checker.watch import close_books
+from syncline.kms_model.faults import parse
 from syncline.kms_model.quirks import REPAIRED
 from syncline.kms_model.trace import Warn
 from syncline.kms_model.uapi import (
@@ -91,20 +92,20 @@ def test_a_call_without_memory_leaves_nothing_behind_whichever_allocation_fails(
     before = scene.state()
 
     for nth in range(1, allocations + 1):
-        rig.kernel.faults.allocation = nth
+        rig.device.inject(parse(f"memory:{nth}"))
         assert rig.errno(call(scene)) == ENOMEM
         assert scene.state() == before
-        assert rig.kernel.faults.allocation == 0, "it fails once"
+        assert not rig.kernel.faults.armed, "it fails once"
 
-    rig.kernel.faults.allocation = allocations + 1
+    rig.device.inject(parse(f"memory:{allocations + 1}"))
     rig.call(call(scene))
-    assert rig.kernel.faults.allocation == 1, "these are all of its allocations"
+    assert rig.kernel.faults.strikes("memory"), "these are all of its allocations"
 
 
 def test_a_transfer_that_waited_for_its_fence_leaves_nothing_behind_either(rig: Any) -> None:
     source, target = rig.create(), rig.create()
     transfer = rig.start(SyncobjTransfer(source, 1, target, 1, WaitFlag.FOR_SUBMIT))
-    rig.kernel.faults.allocation = 3  # the signal's node, the merged fence, the node
+    rig.device.inject(parse("memory:3"))  # the signal's node, the merged fence, the node
     rig.signal(source, 1)
 
     with pytest.raises(DeviceError) as refusal:
@@ -116,7 +117,7 @@ def test_a_transfer_that_waited_for_its_fence_leaves_nothing_behind_either(rig: 
 def test_a_binary_signal_keeps_what_it_has_done_when_memory_runs_out(rig: Any) -> None:
     """drm_syncobj_signal_ioctl makes one stub after the other."""
     first, second = rig.create(), rig.create()
-    rig.kernel.faults.allocation = 2
+    rig.device.inject(parse("memory:2"))
 
     assert rig.errno(SyncobjSignal((first, second))) == ENOMEM
     assert rig.poll_point(first, 0) == 0
@@ -132,7 +133,7 @@ def failed_import(rig: Any) -> bool:
     fence = rig.fence(rig.timeline())
     before = open_descriptors()
     rig.call(SyncobjEventfd(handle, 9, eventfd))
-    rig.kernel.faults.allocation = 1
+    rig.device.inject(parse("memory"))
     assert rig.errno(SyncobjFdToHandle(fence, handle, POINT_FILE, point=1)) == ENOMEM
     assert rig.query(handle, QueryFlag.LAST_SUBMITTED) == 0
     rig.call(SyncobjDestroy(handle))
