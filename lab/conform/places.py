@@ -72,7 +72,12 @@ def own(*, with_messages: bool = False) -> Iterator[SocketTarget]:
     syncline = [sys.executable, "-m", "syncline"]
     with _folder() as folder, ExitStack() as owned:
         node = folder / "card0"
-        _served([*syncline, "device", "--socket", str(node)], folder, owned, lambda: _socket(node))
+        _served(
+            [*syncline, "device", "--allow-faults", "--socket", str(node)],
+            folder,
+            owned,
+            lambda: _socket(node),
+        )
         endpoint = f"ipc://{folder}/messages"
         messages = ["--zmq", endpoint] if with_messages else []
         compositor = [*syncline, "compositor", "--device", str(node), *messages]

@@ -17,7 +17,6 @@ from syncline.kms_model.local import LocalNode
 from syncline.kms_model.loops import NS_PER_S, VirtualLoop, sleep_until
 from syncline.kms_model.profiles import SYNCLINE
 from syncline.kms_model.uapi import DeviceFile
-from syncline.lab.conform.faults import FaultyFile
 from syncline.protocol.transport import Transport
 from syncline.protocol.transport.memory import pair
 from syncline.protocol.wire import Wire
@@ -33,7 +32,6 @@ class VirtualStand:
     loop: VirtualLoop
     node: LocalNode
     driver: Driver
-    file: FaultyFile
     endurance: float = 1.0
 
     def connect(self) -> Transport:
@@ -47,10 +45,6 @@ class VirtualStand:
 
     def open_device(self, node: str) -> DeviceFile:
         return self.node.open(node)
-
-    def faults(self) -> FaultyFile:
-        """Its open of the device."""
-        return self.file
 
     def fd_count(self) -> int | None:
         """Of this process, tester and machine included: they are the same before and after."""
@@ -66,16 +60,15 @@ class VirtualTarget:
     def stand(self) -> Iterator[Stand]:
         loop = VirtualLoop()
         asyncio.set_event_loop(loop)
-        node = LocalNode(Device(SYNCLINE, kernel=Kernel(now_ns=loop.now_ns())), loop)
-        file = FaultyFile(node.open())
+        device = Device(SYNCLINE, kernel=Kernel(now_ns=loop.now_ns()), allows_faults=True)
+        node = LocalNode(device, loop)
         try:
-            driver = Driver(loop, file, policy=Policy(), caps={}, report=_unheard)
+            driver = Driver(loop, node.open(), policy=Policy(), caps={}, report=_unheard)
             loop.run_until_complete(sleep_until(loop, loop.now_ns() + LIGHTING_NS))
-            yield VirtualStand(loop, node, driver, file)
+            yield VirtualStand(loop, node, driver)
             driver.server.close()
             loop.run_until_complete(sleep_until(loop, loop.now_ns() + LIGHTING_NS))
         finally:
-            file.forget()
             node.close()
             node.device.kernel.descriptors.close()
             asyncio.set_event_loop(None)

@@ -9,6 +9,7 @@ from typing import Protocol
 
 from syncline.kms_model.loops import RealLoop, VirtualLoop
 from syncline.kms_model.uapi import (
+    ClearFaults,
     CreateDumb,
     DeviceError,
     DeviceFile,
@@ -17,6 +18,7 @@ from syncline.kms_model.uapi import (
     Fd,
     GemClose,
     HandleFlag,
+    InjectFault,
     PrimeHandleToFd,
     SwSyncCreateFence,
     SwSyncCreateTimeline,
@@ -92,6 +94,37 @@ class Device:
         self._watches.clear()
         self._fds.clear()
         self.file.close()
+
+
+class Faults:
+    """What goes wrong on purpose in the machine, written as in docs/machine.md; it works again in the end."""
+
+    def __init__(self, file: DeviceFile) -> None:
+        self._file = file
+        self._pulled: set[str] = set()
+
+    def inject(self, *faults: str) -> None:
+        for fault in faults:
+            self._file.call(InjectFault(fault))
+
+    def clear(self) -> None:
+        """Whatever was still to go wrong does not. Cables stay as they are."""
+        self._file.call(ClearFaults())
+
+    def pull(self, output: str) -> None:
+        """The cable of an output."""
+        self.inject(f"output-removed={output}")
+        self._pulled.add(output)
+
+    def put_in(self, output: str) -> None:
+        self.inject(f"output-added={output}")
+        self._pulled.discard(output)
+
+    def close(self) -> None:
+        self.clear()
+        for output in sorted(self._pulled):
+            self.put_in(output)
+        self._file.close()
 
 
 @dataclass(frozen=True, slots=True)

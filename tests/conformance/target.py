@@ -19,22 +19,6 @@ TestLoop = RealLoop | VirtualLoop
 REAL_ENDURANCE: Final = 0.2
 
 
-class Faults(Protocol):
-    """What can be made to go wrong under the compositor."""
-
-    def refuse(self, request: str, *, times: int, errno: int) -> None:
-        """Its next so many device calls of that name end with this errno."""
-        ...
-
-    def lose_wakes(self, *, lost: bool) -> None:
-        """Eventfds that it registers from now on are not rung."""
-        ...
-
-    def ring(self) -> None:
-        """Ring the eventfd that it registered last, for no reason: its point must not have been reached."""
-        ...
-
-
 class Stand(Protocol):
     """A compositor for the duration of one case: a loop, and ways to reach it."""
 
@@ -55,11 +39,7 @@ class Stand(Protocol):
         ...
 
     def open_device(self, node: str) -> DeviceFile | None:
-        """A file of the tester's own, "card" or "render", whose syncobjs the compositor imports; or None."""
-        ...
-
-    def faults(self) -> Faults | None:
-        """None: it runs on a machine that works."""
+        """A file of the tester's own: "card" or "render", whose syncobjs the compositor imports, or "debug"; or None."""
         ...
 
     def fd_count(self) -> int | None:
@@ -95,9 +75,6 @@ class _SocketStand:
             return RemoteFile(self.device, node)
         except (OSError, DeviceError):
             return None
-
-    def faults(self) -> Faults | None:
-        return None
 
     def fd_count(self) -> int | None:
         return None if self.pid is None else count_fds(self.pid)

@@ -8,9 +8,10 @@ from random import Random
 from typing import Any, Final
 
 from syncline.conformance.client import Client
-from syncline.conformance.device import Device
-from syncline.conformance.target import Faults, Stand
+from syncline.conformance.device import Device, Faults
+from syncline.conformance.target import Stand
 from syncline.conformance.verdict import Failure, Skip
+from syncline.kms_model.uapi import DEBUG_NODE
 from syncline.protocol.trace import Said, line
 
 NS_PER_MS: Final = 1_000_000
@@ -20,7 +21,7 @@ QUIET_NS: Final = 500 * NS_PER_MS
 """How long nothing has to happen before we believe that it does not."""
 MESSAGES_MAX: Final = 20_000
 
-NO_FAULTS: Final = "faults in the machine, which only the model can have (--virtual)"
+NO_FAULTS: Final = "a machine that fails on demand: a device node that was started with --allow-faults"
 NO_DEVICE: Final = "a device for the tester, with timeline syncobjs and dma-bufs (--device)"
 
 
@@ -35,6 +36,7 @@ class Trial:
         self.clients: list[Client] = []
         self._said: deque[tuple[int, Said]] = deque(maxlen=MESSAGES_MAX)
         self._devices: dict[str, Device] = {}
+        self._faults: Faults | None = None
         self._pulse = asyncio.Event()
         self._fault: BaseException | None = None
         self.loop.set_exception_handler(self._catch)
@@ -69,10 +71,12 @@ class Trial:
     @property
     def faults(self) -> Faults:
         """What can be made to go wrong. Raises Skip when nothing can."""
-        faults = self.stand.faults()
-        if faults is None:
-            raise Skip(NO_FAULTS)
-        return faults
+        if self._faults is None:
+            file = self.stand.open_device(DEBUG_NODE)
+            if file is None:
+                raise Skip(NO_FAULTS)
+            self._faults = Faults(file)
+        return self._faults
 
     def require(self, needs: Sequence[str], *, device: bool) -> None:
         """Raises Skip unless the compositor has these globals, `interface` or `interface:version`."""
@@ -168,6 +172,8 @@ class Trial:
         """Hang up and give the device back, whatever became of the case."""
         with suppress(Exception):  # it is over; its verdict has been taken
             self._hang_up()
+        if self._faults is not None:
+            self._faults.close()
         for device in self._devices.values():
             device.close()
         self.loop.set_exception_handler(None)
