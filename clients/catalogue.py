@@ -4,7 +4,16 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from typing import Final
 
-from syncline.clients import hog, implicit, shm, solid, subsurfaces
+from syncline.clients import (
+    hog,
+    implicit,
+    pipelined,
+    shm,
+    solid,
+    submit_thread,
+    subsurfaces,
+    userfence,
+)
 from syncline.clients.toolkit import report
 from syncline.clients.toolkit.loop import ClientError, Context, Finished
 from syncline.clients.toolkit.options import Options
@@ -23,6 +32,7 @@ class Demo:
     buffers_min: int = 2
     """With one, the only image stays on the screen and there is none to draw the next frame in."""
     may_signal_early: bool = False
+    has_thread: bool = False
 
     def complete(self, options: Options) -> Options:
         """The options with this demo's own defaults filled in."""
@@ -38,6 +48,9 @@ class Demo:
         if options.signal_early and not self.may_signal_early:
             able = ", ".join(each.name for each in DEMOS.values() if each.may_signal_early)
             return f"{self.name} has no acquire point to signal early; {able} do"
+        if options.no_thread and not self.has_thread:
+            able = ", ".join(each.name for each in DEMOS.values() if each.has_thread)
+            return f"{self.name} has no submit thread to do without; {able} has"
         if options.buffers is not None and options.buffers < self.buffers_min:
             return f"{self.name} needs {self.buffers_min} buffers: one is always on the screen"
         return None
@@ -72,6 +85,23 @@ DEMOS: Final = {
             about="explicit, with GPU jobs of two refreshes and more",
             gpu_ms=hog.GPU_MS,
             may_signal_early=True,
+        ),
+        Demo(
+            name="pipelined",
+            run=pipelined.run,
+            about="explicit, committed before the job is submitted, the next frame begun meanwhile",
+            gpu_ms=pipelined.GPU_MS,
+        ),
+        Demo(
+            name="userfence",
+            run=userfence.run,
+            about="explicit, on user fences: points without a promise",
+        ),
+        Demo(
+            name="submit-thread",
+            run=submit_thread.run,
+            about="user fences, no timelines: a thread of its own waits before each commit",
+            has_thread=True,
         ),
         Demo(
             name="subsurfaces",

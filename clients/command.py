@@ -12,7 +12,7 @@ from typing import Final, TypeVar
 from cyclopts import App, CycloptsError
 
 from syncline.clients.catalogue import DEMOS, Demo, run_demo
-from syncline.clients.toolkit.loop import ClientError, Context, stop_on_signals
+from syncline.clients.toolkit.loop import ClientError, Context, RealThreads, stop_on_signals
 from syncline.clients.toolkit.options import DEFAULTS, Options, Wire
 from syncline.clients.toolkit.report import Emit, EventStream
 from syncline.clients.toolkit.summary import Summary
@@ -91,15 +91,16 @@ async def _run(loop: RealLoop, demo: Demo, options: Options) -> None:
         emit: Emit = Summary(sys.stdout.write)
         if options.events:
             emit = owned.enter_context(_event_stream(options.events))
-        device = None
+        device = threads = None
         if demo.needs_device:
             device = _opened("device node", _node_path(options), _open_node)
             owned.callback(device.close)
+            threads = RealThreads(device, partial(_open_node, _node_path(options)))
         observer = owned.enter_context(_recorder(loop, options.record)) if options.record else None
         transport, wire = _messages(loop, options) if options.wire is Wire.ZMQ else _wayland(loop, options)
         context = Context(
             loop=loop, transport=transport, device=device, options=options, emit=emit, wire=wire,
-            observer=observer,
+            observer=observer, threads=threads,
         )  # fmt: skip
         stop_on_signals(loop, context)
         await run_demo(demo, context)

@@ -36,16 +36,16 @@ async def run(context: Context) -> None:
 
         async for frame in Pacing(window.surface):
             image = await swapchain.next_image(window.size)
-            acquire_point = submit(window.surface, frame, image, acquire)
+            acquire.next_point()
+            submit(window.surface, frame, image, acquire)
             attach(window.surface, sync, image, acquire)
-            window.commit(frame, image, acquire_point=acquire_point)
+            window.commit(frame, image, acquire_point=acquire.point)
 
 
-def submit(surface: Surface, frame: Frame, image: ExplicitImage, acquire: Timeline) -> int:
-    """Queue the job that paints the image and then signals the next point of `acquire`; returns the point."""
+def submit(surface: Surface, frame: Frame, image: ExplicitImage, acquire: Timeline) -> None:
+    """Queue the job that paints the image and then signals the newest point of `acquire`."""
     device, options = surface.context.device, surface.context.options
-    point = acquire.next_point()
-    done = Point(handle=acquire.handle, point=point)
+    done = Point(handle=acquire.handle, point=acquire.point)
     job = device.call(
         Submit(
             target=image.buffer.handle,
@@ -59,10 +59,9 @@ def submit(surface: Surface, frame: Frame, image: ExplicitImage, acquire: Timeli
         )
     )
     if options.signal_early:
-        device.call(SyncobjTimelineSignal(handles=(acquire.handle,), points=(point,)))
+        device.call(SyncobjTimelineSignal(handles=(acquire.handle,), points=(acquire.point,)))
         surface.hold_until(job.out_fence)  # nothing else slows a liar down, and its jobs would pile up
-    surface.submitted(frame, job=job.seqno, acquire_point=point)
-    return point
+    surface.submitted(frame, job=job.seqno, acquire_point=acquire.point)
 
 
 def attach(surface: Surface, sync: SyncobjSurface, image: ExplicitImage, acquire: Timeline) -> None:

@@ -37,7 +37,8 @@ class Layer:
     async def draw(self, frame: Frame, size: Size) -> tuple[ExplicitImage, int]:
         """Queue the painting and attach it; returns the image and its acquire point, to be committed."""
         image = await self._swapchain.next_image(size)
-        acquire_point = submit(self.surface, frame, image, self._acquire)
+        acquire_point = self._acquire.next_point()
+        submit(self.surface, frame, image, self._acquire)
         attach(self.surface, self._sync, image, self._acquire)
         return image, acquire_point
 

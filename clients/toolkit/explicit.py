@@ -5,6 +5,7 @@ image has a release timeline of its own, because signalling a point signals all 
 on a shared one, releasing a young image would release every older one that is still being read.
 """
 
+from collections.abc import Callable
 from typing import ClassVar
 
 from syncline.clients.toolkit.display import Display
@@ -12,17 +13,27 @@ from syncline.clients.toolkit.gpu_buffer import GpuBuffer
 from syncline.clients.toolkit.loan import Loan
 from syncline.clients.toolkit.options import Size
 from syncline.clients.toolkit.proxies import Dmabuf, SyncobjManager, SyncobjTimeline
-from syncline.kms_model.uapi import SyncobjCreate, SyncobjDestroy, SyncobjEventfd, SyncobjHandleToFd
+from syncline.kms_model.uapi import (
+    HandleReply,
+    Request,
+    SyncobjCreate,
+    SyncobjCreateUser,
+    SyncobjDestroy,
+    SyncobjEventfd,
+    SyncobjHandleToFd,
+)
 from syncline.protocol.object import Proxy
 
 
 class Timeline:
     """One syncobj: `handle` to the device, `wl` to the compositor, and the last `point` that was given out."""
 
+    creation: ClassVar[Request[HandleReply]] = SyncobjCreate()
+
     def __init__(self, display: Display) -> None:
         self._device = display.context.device
         self.point = 0
-        self.handle = self._device.call(SyncobjCreate()).handle
+        self.handle = self._device.call(self.creation).handle
         fd = self._device.call(SyncobjHandleToFd(handle=self.handle)).fd
         manager = display.bind(SyncobjManager)
         self.wl = manager.request_new("import_timeline", SyncobjTimeline, fd)
@@ -37,15 +48,22 @@ class Timeline:
         self._device.call(SyncobjDestroy(handle=self.handle))
 
 
+class UserTimeline(Timeline):
+    """The same with a user fence behind it: a number in memory that whoever may write it raises (kernel.md 6)."""
+
+    creation: ClassVar[Request[HandleReply]] = SyncobjCreateUser()
+
+
 class ExplicitImage:
     """A GPU image and its release timeline."""
 
     needs: ClassVar[tuple[type[Proxy], ...]] = (Dmabuf, SyncobjManager)
+    make_timeline: Callable[[Display], Timeline] = Timeline  # a class, so it does not bind
 
     def __init__(self, display: Display, *, index: int, size: Size) -> None:
         self.size = size
         self.buffer = GpuBuffer(display, size)
-        self.release = Timeline(display)
+        self.release = self.make_timeline(display)
         self.loan = Loan(display.context, image=index)
         self._display = display
         self._device = display.context.device
@@ -67,3 +85,9 @@ class ExplicitImage:
         self._bell.close()
         self.release.destroy()
         self.buffer.destroy()
+
+
+class UserImage(ExplicitImage):
+    """A GPU image whose release point is one of a user fence."""
+
+    make_timeline: Callable[[Display], Timeline] = UserTimeline

@@ -1,4 +1,4 @@
-"""The edge of the clients: the only file here that waits, watches descriptors or draws lots."""
+"""The edge of the clients: the only file here that waits, watches descriptors, has threads or draws lots."""
 
 import asyncio
 import os
@@ -6,15 +6,18 @@ import random
 import signal
 import time
 from collections.abc import Callable, Coroutine
-from typing import Any
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar
 
 from syncline.clients.toolkit.options import Options
 from syncline.clients.toolkit.report import Emit, Tally, ignore
 from syncline.kms_model.loops import Loop
-from syncline.kms_model.uapi import DeviceFile, Fd
+from syncline.kms_model.uapi import DeviceFile, Fd, Request, SyncobjFdToHandle, SyncobjHandleToFd
 from syncline.protocol.trace import Observer
 from syncline.protocol.transport import Transport
 from syncline.protocol.wire import Wire
+
+R = TypeVar("R")
 
 
 class Finished(Exception):
@@ -43,6 +46,59 @@ class Doorbell:
         os.close(self.fd)
 
 
+class Threads:
+    """Where a client sleeps in the kernel. Here the threads are tasks of one loop, and the kernel cannot tell."""
+
+    def __init__(self, file: DeviceFile) -> None:
+        self._file = file
+
+    async def on_main(self, request: Request[R]) -> R:
+        """Sleep in this call on the thread that draws."""
+        return await self._file.wait(request)
+
+    async def on_submit(self, request: Request[R]) -> R:
+        """Sleep in this call on the submit thread. Handles are those that `share` gave."""
+        return await self._file.wait(request)
+
+    def share(self, handle: int) -> int:
+        """A syncobj's handle on the submit thread."""
+        return handle
+
+    def close(self) -> None:
+        """The submit thread ends, after the call that it is in."""
+
+
+class RealThreads(Threads):
+    """Real ones. The submit thread has an open of the device of its own, as a file belongs to one thread."""
+
+    def __init__(self, file: DeviceFile, another: Callable[[], DeviceFile]) -> None:
+        super().__init__(file)
+        self._another = another
+        self._own: DeviceFile | None = None
+        self._pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="submit")
+
+    async def on_main(self, request: Request[R]) -> R:
+        return self._file.call(request)
+
+    async def on_submit(self, request: Request[R]) -> R:
+        assert self._own is not None, "its handles come from `share`"
+        return await asyncio.get_running_loop().run_in_executor(self._pool, self._own.call, request)
+
+    def share(self, handle: int) -> int:
+        if self._own is None:
+            self._own = self._another()
+        fd = self._file.call(SyncobjHandleToFd(handle=handle)).fd
+        try:
+            return self._own.call(SyncobjFdToHandle(fd=fd)).handle
+        finally:
+            self._file.close_fd(fd)
+
+    def close(self) -> None:
+        self._pool.shutdown()
+        if self._own is not None:
+            self._own.close()
+
+
 class Context:
     """What one client has of the world: a loop, a connected transport, an open device, its orders.
 
@@ -59,6 +115,7 @@ class Context:
         emit: Emit = ignore,
         wire: Wire | None = None,
         observer: Observer | None = None,
+        threads: Threads | None = None,
     ) -> None:
         """`wire`: how the transport's messages look, None for Wayland's own. `observer` sees each of them."""
         self.loop = loop
@@ -71,6 +128,7 @@ class Context:
         self.random = random.Random(options.seed)  # noqa: S311  repeatable, not secret
         self.stop_reason = ""
         self._device = device
+        self._threads = threads
         self._failure: Exception | None = None
         self._heartbeat = asyncio.Event()
         self._sync_files: set[Fd] = set()
@@ -80,6 +138,13 @@ class Context:
         """The open device node. AssertionError in a demo that said it needs none."""
         assert self._device is not None
         return self._device
+
+    @property
+    def threads(self) -> Threads:
+        """For calls that sleep."""
+        if self._threads is None:
+            self._threads = Threads(self.device)
+        return self._threads
 
     def now_ns(self) -> int:
         return self.loop.now_ns()
@@ -104,9 +169,11 @@ class Context:
         os.close(sync_file)
 
     def close(self) -> None:
-        """Nobody waits for a sync_file any more."""
+        """Nobody waits for a sync_file or sleeps in the kernel any more."""
         for sync_file in list(self._sync_files):
             self._close_sync_file(sync_file)
+        if self._threads is not None:
+            self._threads.close()
 
     def beat(self) -> None:
         """Something changed: whoever waits looks again."""

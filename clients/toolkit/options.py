@@ -113,6 +113,9 @@ class Options:
     signal_early: bool = False
     """Break the promise: signal the acquire point before the GPU is done (solid and hog only)."""
 
+    no_thread: bool = False
+    """Have the kernel wait for a user fence in a call of the thread that draws: its last resort (submit-thread only)."""
+
     @property
     def gpu_ns(self) -> int:
         """Engine time of one job in ns; a demo has filled in its own default by then."""

@@ -17,11 +17,13 @@ IDLE_PERIOD_NS: Final = NS_PER_S  # as weston-presentation-shm pauses
 class Pacing:
     """Frames until `--frames` are drawn. Each begins when the one before is through, as `mode` says.
 
-    With a rate, frames begin on a grid of the client's own, at a random phase against the display.
+    With a rate, frames begin on a grid of the client's own, at a random phase against the display. `ahead` so
+    many commits may still be without their frame callback when the next frame begins.
     """
 
-    def __init__(self, surface: Surface) -> None:
+    def __init__(self, surface: Surface, *, ahead: int = 0) -> None:
         self._surface = surface
+        self._ahead = ahead
         self._context = surface.context
         self._options = surface.context.options
         self._number = 0
@@ -53,14 +55,17 @@ class Pacing:
         if self._options.mode is Mode.LOW_LATENCY:
             await self._context.until(lambda: not self._surface.awaiting_feedback)
         else:
-            await self._context.until(lambda: not self._surface.awaiting_callback)
+            await self._callback()
         if self._options.random_phase:
             return await self._at(self._context.now_ns() + self._jitter_ns())
         return None
 
+    async def _callback(self) -> None:
+        await self._context.until(lambda: self._surface.awaiting_callbacks <= self._ahead)
+
     async def _after_a_pause(self) -> int | None:
         """A pause and up to one refresh more, so that commits fall at every phase of the display."""
-        await self._context.until(lambda: not self._surface.awaiting_callback)
+        await self._callback()
         if not self._number:
             return None
         pause_ns = self._options.period_ns or IDLE_PERIOD_NS

@@ -103,6 +103,14 @@ class SyncobjSurface(Proxy):
     interface = "wp_linux_drm_syncobj_surface_v1"
 
 
+class FifoManager(Proxy):
+    interface = "wp_fifo_manager_v1"
+
+
+class Fifo(Proxy):
+    interface = "wp_fifo_v1"
+
+
 class Presentation(Proxy):
     """`clock` is the id of the clock that presentation times are read from (P1)."""
 

@@ -51,6 +51,18 @@ class Committed(Event, frozen=True, kw_only=True, tag="client_committed"):
     release_point: int = 0
 
 
+class Waited(Event, frozen=True, kw_only=True, tag="client_waited"):
+    """A thread of the client slept in the kernel until the image of a frame was finished. Told when it woke up.
+
+    `thread`: main, where nothing else of the client went on meanwhile, or submit. `call` as the header names it.
+    """
+
+    frame: int
+    thread: str
+    call: str
+    waited_ns: int
+
+
 class Released(Event, frozen=True, kw_only=True, tag="client_released"):
     """The image may be painted again: its release point, or without explicit sync wl_buffer.release."""
 
@@ -92,7 +104,7 @@ class Ended(Event, frozen=True, kw_only=True, tag="client_ended"):
     reason: str
 
 
-ClientEvent = Started | Submitted | Committed | Released | Presented | Discarded | Ended
+ClientEvent = Started | Submitted | Waited | Committed | Released | Presented | Discarded | Ended
 Emit = Callable[[ClientEvent], None]
 
 

@@ -74,7 +74,7 @@ class Surface:
     def __init__(self, display: Display) -> None:
         self.wl = display.bind(Compositor).request_new("create_surface", WlSurface)
         self.context = display.context
-        self.awaiting_callback = False
+        self.awaiting_callbacks = 0
         self.awaiting_feedback = 0
         self.awaiting_job = False
         self._display = display
@@ -117,7 +117,7 @@ class Surface:
     def commit(self, frame: Frame, loan: Loan, *, acquire_point: int = 0) -> None:
         """wl_surface.commit of what was attached, sent at once."""
         now_ns = self.context.now_ns()
-        self.awaiting_callback = True
+        self.awaiting_callbacks += 1
         self.wl.request_new("frame", partial(FrameCallback, on_done=self._callback_done))
         if self._presentation is not None:
             sent = Sent(frame, now_ns, self._last.next_after(now_ns) if self._last else None)
@@ -143,7 +143,7 @@ class Surface:
         )
 
     def _callback_done(self) -> None:
-        self.awaiting_callback = False
+        self.awaiting_callbacks -= 1
         self.context.beat()
 
     def presented(self, sent: Sent, *, clock_ns: int, refresh_ns: int, sequence: int, flags: int) -> None:
