@@ -14,11 +14,16 @@ import selectors
 import struct
 import time
 from collections.abc import Callable, Coroutine
+from contextvars import Context
+from functools import partial
 from heapq import heappop, heappush
 from itertools import count
-from typing import Any, Final, Protocol, TypeVar
+from typing import Any, Final, Protocol, TypeVar, TypeVarTuple
+
+from syncline.kms_model.edges import Edges
 
 T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
 L = TypeVar("L", bound="RealLoop | VirtualLoop")
 
 NS_PER_S: Final = 1_000_000_000
@@ -93,35 +98,27 @@ _libc = ctypes.CDLL(None, use_errno=True)
 _TFD_NONBLOCK_CLOEXEC: Final = os.O_NONBLOCK | os.O_CLOEXEC
 _TFD_TIMER_ABSTIME: Final = 1
 _ITIMERSPEC: Final = struct.Struct("qqqq")
-_RUNG: Final = -1  # no deadline: whatever comes next, the timer has to be set
-
-
-class _Tidy(selectors.EpollSelector):
-    """A selector that lets the loop finish up just before it sleeps: once, whatever was booked meanwhile."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.tidy: Callable[[], None] = lambda: None
-
-    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
-        self.tidy()
-        return super().select(timeout)
 
 
 class RealLoop(asyncio.SelectorEventLoop):
-    """asyncio on CLOCK_MONOTONIC with nanosecond deadlines through one timerfd."""
+    """asyncio on CLOCK_MONOTONIC with nanosecond deadlines through one timerfd.
+
+    What wakes it is called at once, see `edges`; tasks and futures are asyncio's as ever.
+    """
 
     def __init__(self) -> None:
-        selector = _Tidy()
-        super().__init__(selector)
+        self._edges = Edges(tidy=self._tidy, failed=self._report)
+        super().__init__(self._edges)
         self._calendar = Calendar()
         self._leftovers: list[Callable[[], None]] = []
         self._armed_ns: int | None = None
+        """What the timer is set to; None: it is off, or has rung."""
         self._timerfd: int = _libc.timerfd_create(time.CLOCK_MONOTONIC, _TFD_NONBLOCK_CLOEXEC)
         if self._timerfd < 0:
             raise OSError(ctypes.get_errno(), "timerfd_create")
-        self.add_reader(self._timerfd, self._expire)
-        selector.tidy = self._tidy
+        self._edges.watch_timer(self._timerfd, self._expire)
+
+    # -- time -------------------------------------------------------------------------------------
 
     def now_ns(self) -> int:
         return time.monotonic_ns()
@@ -133,16 +130,15 @@ class RealLoop(asyncio.SelectorEventLoop):
         self._leftovers.append(action)
 
     def _tidy(self) -> None:
-        leftovers, self._leftovers = self._leftovers, []
-        for action in leftovers:
-            action()
-        self._arm()
-
-    def _arm(self) -> None:
-        """Set the timer to the first deadline, unless it is: setting it also takes back an expiry not yet read."""
+        if self._leftovers:
+            leftovers, self._leftovers = self._leftovers, []
+            for action in leftovers:
+                action()
         when_ns = self._calendar.next_ns()
-        if when_ns == self._armed_ns:
-            return
+        if when_ns != self._armed_ns:
+            self._arm(when_ns)
+
+    def _arm(self, when_ns: int | None) -> None:
         self._armed_ns = when_ns
         at_s, at_ns = divmod(max(when_ns, 1), NS_PER_S) if when_ns is not None else (0, 0)
         itimerspec = _ITIMERSPEC.pack(0, 0, at_s, at_ns)
@@ -150,14 +146,52 @@ class RealLoop(asyncio.SelectorEventLoop):
             raise OSError(ctypes.get_errno(), "timerfd_settime")
 
     def _expire(self) -> None:
-        """No need to read the timer: it is set anew, or off, before the next sleep."""
-        self._armed_ns = _RUNG
+        self._armed_ns = None
         for action in self._calendar.take_due(self.now_ns()):
             action()
 
+    # -- descriptors ------------------------------------------------------------------------------
+
+    def add_reader(self, fd: Any, callback: Callable[[*Ts], Any], *args: *Ts) -> None:
+        """`fd` is a plain number, as everywhere here."""
+        self._edges.set_reader(fd, partial(callback, *args) if args else callback)
+
+    def remove_reader(self, fd: Any) -> bool:
+        return self._edges.set_reader(fd, None)
+
+    def add_writer(self, fd: Any, callback: Callable[[*Ts], Any], *args: *Ts) -> None:
+        self._edges.set_writer(fd, partial(callback, *args) if args else callback)
+
+    def remove_writer(self, fd: Any) -> bool:
+        return self._edges.set_writer(fd, None)
+
+    def _report(self, fault: Exception) -> None:
+        self.call_exception_handler({"message": "in a callback", "exception": fault})
+
+    # -- what asyncio is asked for ----------------------------------------------------------------
+
+    def call_soon(
+        self, callback: Callable[[*Ts], object], *args: *Ts, context: Context | None = None
+    ) -> asyncio.Handle:
+        self._edges.is_wanted = True
+        return super().call_soon(callback, *args, context=context)
+
+    def call_at(
+        self,
+        when: float,
+        callback: Callable[[*Ts], object],
+        *args: *Ts,
+        context: Context | None = None,
+    ) -> asyncio.TimerHandle:
+        self._edges.is_wanted = True
+        return super().call_at(when, callback, *args, context=context)
+
+    def stop(self) -> None:
+        self._edges.is_wanted = True
+        super().stop()
+
     def close(self) -> None:
         if not self.is_closed():
-            self.remove_reader(self._timerfd)
             os.close(self._timerfd)
         super().close()
 

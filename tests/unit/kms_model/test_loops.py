@@ -1,6 +1,9 @@
 """Time: both loops run the same code; only one of them waits."""
 
 import asyncio
+import os
+import signal
+import socket
 
 import pytest
 
@@ -106,3 +109,117 @@ def test_a_deadline_in_the_past_runs_at_once_on_the_real_loop() -> None:
         return True
 
     assert run_real(main)
+
+
+def _ringing() -> int:
+    """An eventfd that is readable."""
+    return os.eventfd(1, os.EFD_NONBLOCK)
+
+
+def test_a_reader_that_wakes_a_task_lets_it_run_before_the_loop_sleeps_again() -> None:
+    async def main(loop: RealLoop) -> bool:
+        bell, rung = _ringing(), asyncio.Event()
+
+        def ring() -> None:
+            loop.remove_reader(bell)
+            rung.set()
+
+        loop.add_reader(bell, ring)
+        await rung.wait()
+        os.close(bell)
+        return True
+
+    assert run_real(main)
+
+
+def test_a_descriptor_that_an_earlier_callback_of_the_same_wake_up_gave_up_is_not_called() -> None:
+    called: list[int] = []
+
+    async def main(loop: RealLoop) -> None:
+        bells = [_ringing(), _ringing()]
+
+        def ring(mine: int, other: int) -> None:
+            called.append(mine)
+            loop.remove_reader(mine)
+            loop.remove_reader(other)
+            os.close(other)
+            loop.add_reader(os.eventfd(0), lambda: called.append(-1))  # under the other's number
+            loop.call_at_ns(loop.now_ns(), over.set)
+
+        over = asyncio.Event()
+        loop.add_reader(bells[0], ring, *bells)
+        loop.add_reader(bells[1], ring, *reversed(bells))
+        await over.wait()
+
+    run_real(main)
+    assert len(called) == 1
+    assert called[0] >= 0
+
+
+def test_a_descriptor_is_read_and_written_by_different_callbacks() -> None:
+    async def main(loop: RealLoop) -> tuple[bool, bool, bool]:
+        here, there = socket.socketpair()
+        with here, there:
+            seen: set[str] = set()
+            both = asyncio.Event()
+
+            def note(what: str) -> None:
+                seen.add(what)
+                if len(seen) == 2:
+                    both.set()
+
+            loop.add_reader(here.fileno(), note, "read")
+            loop.add_writer(here.fileno(), note, "write")
+            there.send(b"x")
+            await both.wait()
+            return (
+                loop.remove_writer(here.fileno()),
+                loop.remove_reader(here.fileno()),
+                loop.remove_reader(here.fileno()),
+            )
+
+    assert run_real(main) == (True, True, False)
+
+
+def test_an_exception_in_a_reader_ends_the_run_and_comes_out_of_it() -> None:
+    async def main(loop: RealLoop) -> None:
+        bell = _ringing()
+        loop.add_reader(bell, lambda: 1 // 0)
+        try:
+            await asyncio.Event().wait()
+        finally:
+            loop.remove_reader(bell)
+            os.close(bell)
+
+    with pytest.raises(ZeroDivisionError):
+        run_real(main)
+
+
+def test_asyncio_timers_and_signals_have_their_turn_beside_readers() -> None:
+    async def main(loop: RealLoop) -> bool:
+        caught = asyncio.Event()
+        loop.add_signal_handler(signal.SIGUSR1, caught.set)
+        loop.call_later(0.001, os.kill, os.getpid(), signal.SIGUSR1)
+        await caught.wait()
+        return loop.remove_signal_handler(signal.SIGUSR1)
+
+    assert run_real(main)
+
+
+def test_deadlines_booked_one_after_the_other_all_ring() -> None:
+    async def main(loop: RealLoop) -> int:
+        rung, over = 0, asyncio.Event()
+
+        def ring() -> None:
+            nonlocal rung
+            rung += 1
+            if rung == 3:
+                over.set()
+            else:
+                loop.call_at_ns(loop.now_ns() + MS // 10, ring)
+
+        ring()
+        await over.wait()
+        return rung
+
+    assert run_real(main) == 3
