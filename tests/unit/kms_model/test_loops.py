@@ -72,7 +72,7 @@ def test_waiting_for_nothing_on_virtual_time_is_our_bug_and_says_so() -> None:
 @pytest.mark.parametrize("run", [run_real, run_virtual])
 def test_an_exception_in_a_deadline_ends_the_run_and_comes_out_of_it(run) -> None:  # type: ignore[no-untyped-def]
     async def main(loop: RealLoop | VirtualLoop) -> None:
-        loop.call_at_ns(loop.now_ns() + MS, lambda: 1 // 0)  # type: ignore[arg-type, return-value]
+        loop.call_at_ns(loop.now_ns() + MS, lambda: 1 // 0)  # type: ignore[arg-type]
         await sleep_until(loop, loop.now_ns() + 100 * MS)
 
     with pytest.raises(ZeroDivisionError):
@@ -81,7 +81,7 @@ def test_an_exception_in_a_deadline_ends_the_run_and_comes_out_of_it(run) -> Non
 
 def test_it_comes_out_also_when_the_run_fails_otherwise_on_its_way_out() -> None:
     async def main(loop: VirtualLoop) -> None:
-        loop.call_at_ns(loop.now_ns() + MS, lambda: 1 // 0)  # type: ignore[arg-type, return-value]
+        loop.call_at_ns(loop.now_ns() + MS, lambda: 1 // 0)  # type: ignore[arg-type]
         try:
             await sleep_until(loop, loop.now_ns() + 100 * MS)
         finally:
@@ -147,8 +147,8 @@ def test_a_descriptor_that_an_earlier_callback_of_the_same_wake_up_gave_up_is_no
             loop.call_at_ns(loop.now_ns(), over.set)
 
         over = asyncio.Event()
-        loop.add_reader(bells[0], ring, *bells)
-        loop.add_reader(bells[1], ring, *reversed(bells))
+        loop.add_reader(bells[0], ring, bells[0], bells[1])
+        loop.add_reader(bells[1], ring, bells[1], bells[0])
         await over.wait()
 
     run_real(main)
