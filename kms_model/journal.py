@@ -1,31 +1,45 @@
-"""Event streams on a descriptor: one JSON object to a line, never waiting for who reads it."""
+"""Event streams on a descriptor: one JSON object to a line, never waiting for who reads it.
+
+Like stdio, a file is written now and then, since nobody waits for it; whoever is at the other end of a pipe
+hears of everything before the process sleeps.
+"""
 
 import os
 import select
-from collections.abc import Iterable
+import stat
+from collections.abc import Sequence
 from typing import Final
 
 import msgspec
 
-from syncline.kms_model.loops import Loop
+from syncline.kms_model.loops import Deadline, Loop
 from syncline.kms_model.trace import TraceEvent, Warn
 
 UNREAD_MAX: Final = 16 << 20
 """Bytes that a slow reader may leave waiting. What comes after is lost, and counted."""
+
+TOGETHER: Final = 64
+"""Events that are encoded in one go at the latest, and then written if it is to a file."""
+
+FILE_NS: Final = 1_000_000_000
+"""How long a file waits for an event."""
 
 LAST_WORDS_MS: Final = 500
 """How long the end of a process waits for a reader that has stopped taking anything."""
 
 
 class EventStream:
-    """Owns the descriptor. Events are written when the process has done what it is at."""
+    """Owns the descriptor. Events are encoded and written when the process has done what it is at, or later."""
 
     def __init__(self, loop: Loop, fd: int) -> None:
         os.set_blocking(fd, False)
         self._loop = loop
         self._fd = fd
-        self._encode = msgspec.json.Encoder().encode
+        self._is_file = stat.S_ISREG(os.fstat(fd).st_mode)
+        self._encode_lines = msgspec.json.Encoder().encode_lines
+        self._events: list[msgspec.Struct] = []
         self._unread = bytearray()
+        self._later: Deadline | None = None
         self._is_booked = False
         self.lost = 0
         """Events that a slow reader has missed."""
@@ -35,16 +49,26 @@ class EventStream:
         """The reader is so far behind that what is written now is lost."""
         return len(self._unread) > UNREAD_MAX
 
-    def write(self, events: Iterable[msgspec.Struct]) -> None:
+    def write(self, events: Sequence[msgspec.Struct]) -> None:
         """Take events in order."""
-        for event in events:
-            if self.is_full:
-                self.lost += 1
-            else:
-                self._unread += self._encode(event) + b"\n"
-        if self._unread and not self._is_booked:
+        if not events:
+            return
+        if self.is_full:
+            self.lost += len(events)
+            return
+        self._events += events
+        is_much = len(self._events) >= TOGETHER
+        if is_much:
+            self._encode()
+        if not self._is_booked and (is_much or not self._is_file):
             self._is_booked = True
             self._loop.call_last(self._flush)
+        elif not self._is_booked and self._later is None:
+            self._later = self._loop.call_at_ns(self._loop.now_ns() + FILE_NS, self._flush)
+
+    def _encode(self) -> None:
+        self._unread += self._encode_lines(self._events)
+        self._events.clear()
 
     def close(self) -> None:
         """Write the rest, as long as the reader keeps taking some of it."""
@@ -57,6 +81,10 @@ class EventStream:
         os.close(self._fd)
 
     def _flush(self) -> None:
+        if self._later is not None:
+            self._later.cancel()
+            self._later = None
+        self._encode()
         try:
             while self._unread:
                 del self._unread[: os.write(self._fd, self._unread)]

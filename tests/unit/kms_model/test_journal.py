@@ -6,8 +6,8 @@ import msgspec
 import pytest
 
 from syncline.kms_model import journal as journal_module
-from syncline.kms_model.journal import Journal, open_sink
-from syncline.kms_model.loops import VirtualLoop, run_virtual
+from syncline.kms_model.journal import FILE_NS, TOGETHER, Journal, open_sink
+from syncline.kms_model.loops import VirtualLoop, run_virtual, sleep_until
 from syncline.kms_model.trace import FlipTrace, Warn
 
 
@@ -95,6 +95,32 @@ def test_what_is_lost_to_a_reader_that_never_reads_is_counted(monkeypatch: pytes
     kept = [event["sequence"] for event in events if event["ev"] == "flip"]
     assert kept[-1] == 100
     assert warning["what"] == f"{101 - len(kept)} events were lost to a slow reader"
+
+
+def test_a_file_gets_events_together_after_a_while_when_there_are_many_and_at_the_end(tmp_path: Path) -> None:
+    target = tmp_path / "events"
+
+    async def run(loop: VirtualLoop) -> list[int]:
+        journal, lines = Journal(loop, open_sink(str(target))), []
+
+        def count() -> None:
+            lines.append(target.read_bytes().count(b"\n"))
+
+        journal.write(flip(1))
+        await sleep_until(loop, loop.now_ns() + FILE_NS // 2)
+        count()
+        await sleep_until(loop, loop.now_ns() + FILE_NS)
+        count()
+        for sequence in range(TOGETHER):
+            journal.write(flip(sequence))
+        await asyncio.sleep(0)
+        count()
+        journal.write(flip(3))
+        journal.close()
+        count()
+        return lines
+
+    assert run_virtual(run) == [0, 1, 1 + TOGETHER, 2 + TOGETHER]
 
 
 def test_a_reader_that_leaves_is_no_trouble() -> None:
