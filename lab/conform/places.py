@@ -11,6 +11,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
 
+from syncline.conformance.provider import Modelled, provider_at
 from syncline.conformance.target import SocketTarget
 from syncline.kms_model.exchange import Exchange
 from syncline.kms_model.loops import RealLoop
@@ -36,7 +37,7 @@ def running(name: str, *, device: Path | None) -> Iterator[SocketTarget]:
         path = socket_path(name, os.environ)
     except KeyError:
         raise Usage("XDG_RUNTIME_DIR is not set: set it, or give --socket an absolute path") from None
-    yield _introduced(SocketTarget(path, device=device))
+    yield _introduced(SocketTarget(path, provider=provider_at(device)))
 
 
 @contextmanager
@@ -48,14 +49,14 @@ def started(command: str, *, device: Path | None) -> Iterator[SocketTarget]:
         raise Usage(f"--command {command!r}: {error}") from None
     with _folder() as folder, ExitStack() as owned:
         path = _served(words, folder, owned, lambda: _display_in(folder))
-        yield _introduced(SocketTarget(path, device=device))
+        yield _introduced(SocketTarget(path, provider=provider_at(device)))
 
 
 class MessageTarget(SocketTarget):
     """The same compositor by its other door: MessagePack over ZeroMQ, descriptors by the device node."""
 
     def __init__(self, path: Path, *, device: Path, endpoint: str) -> None:
-        super().__init__(path, device=device)
+        super().__init__(path, provider=Modelled(device))
         self._node = device
         self._endpoint = endpoint
 
@@ -85,7 +86,7 @@ def own(*, with_messages: bool = False) -> Iterator[SocketTarget]:
         if with_messages:
             yield _introduced(MessageTarget(path, device=node, endpoint=endpoint), "syncline over ZeroMQ")
         else:
-            yield _introduced(SocketTarget(path, device=node), "syncline")
+            yield _introduced(SocketTarget(path, provider=Modelled(node)), "syncline")
 
 
 @contextmanager

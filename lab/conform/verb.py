@@ -40,7 +40,7 @@ class Options:
     """How to speak to it."""
 
     device: Path | None = None
-    """A device node for the tester that the compositor uses, too."""
+    """For the tester: a node of `syncline device` that the compositor runs on, or one of /dev/dri (the first)."""
 
     only: Annotated[str, Parameter(name=["--only", "-k"])] = ""
     """Cases whose name has this in it: an id (obj-02), a word, or a class as "class:S"."""

@@ -5,15 +5,19 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from errno import ETIME
-from typing import Protocol
+from typing import Final, Protocol
 
+from syncline.conformance.verdict import Skip
+from syncline.kms_model.linux import LinuxFile, vgem_node
 from syncline.kms_model.loops import RealLoop, VirtualLoop
 from syncline.kms_model.uapi import (
     ClearFaults,
     CreateDumb,
     DeviceError,
     DeviceFile,
+    DmaBufExportSyncFile,
     DmaBufImportSyncFile,
+    DmaBufSync,
     DmaBufSyncFlag,
     Fd,
     GemClose,
@@ -33,8 +37,14 @@ from syncline.kms_model.uapi import (
     SyncobjTimelineSignal,
     SyncobjTimelineWait,
     SyncobjTransfer,
+    VgemFenceAttach,
+    VgemFenceSignal,
+    VgemFlag,
     WaitFlag,
 )
+
+NO_FENCES: Final = "a fence that we can signal: sw_sync in debugfs, or the vgem driver"
+NO_ERRORS: Final = "a fence that can end in error: sw_sync in debugfs"
 
 
 class Clock(Protocol):
@@ -54,6 +64,7 @@ class Device:
         self.clock = clock
         self._watches: list[Watch] = []
         self._fds: list[int] = []
+        self._vgem: LinuxFile | None = None
 
     def timeline(self) -> "Timeline":
         """A syncobj of our own."""
@@ -65,16 +76,36 @@ class Device:
         fd = self.file.call(PrimeHandleToFd(handle=dumb.handle)).fd
         self.file.call(GemClose(handle=dumb.handle))
         self._fds.append(fd)
+        self.file.call(DmaBufSync(fd=fd, flags=DmaBufSyncFlag.WRITE))
         with mmap.mmap(fd, dumb.size) as pixels:
             pixels[: dumb.pitch * height] = colour.to_bytes(4, "little") * (dumb.pitch * height // 4)
+        self.file.call(DmaBufSync(fd=fd, flags=DmaBufSyncFlag.WRITE | DmaBufSyncFlag.END))
         return Image(fd, width, height, dumb.pitch)
 
     def fence(self) -> "Fence":
-        """A fence that signals when we say so: what a slow GPU would give."""
-        timeline = self.file.call(SwSyncCreateTimeline()).fd
-        fd = self.file.call(SwSyncCreateFence(timeline=timeline, value=1)).fd
+        """A fence that signals when we say so: what a slow GPU would give. Raises Skip."""
+        call = self.file.call
+        try:
+            timeline = call(SwSyncCreateTimeline()).fd
+        except DeviceError:
+            return self._vgem_fence()
+        fd = call(SwSyncCreateFence(timeline=timeline, value=1)).fd
         self._fds += [timeline, fd]
-        return Fence(self, timeline, fd)
+        return Fence(self, fd, lambda: call(SwSyncInc(timeline=timeline)), lambda: self.release_fd(timeline))
+
+    def _vgem_fence(self) -> "Fence":
+        """On a buffer of the vgem driver, for 10 s at most; out of its reservation it comes as a sync_file."""
+        node = vgem_node()
+        if node is None:
+            raise Skip(NO_FENCES)
+        self._vgem = self._vgem or LinuxFile(node)
+        call = self._vgem.call
+        handle = call(CreateDumb(width=16, height=16)).handle
+        fence = call(VgemFenceAttach(handle=handle, flags=VgemFlag.WRITE)).out_fence
+        buffer = call(PrimeHandleToFd(handle=handle)).fd
+        fd = call(DmaBufExportSyncFile(fd=buffer, flags=DmaBufSyncFlag.READ)).fd
+        self._fds += [buffer, fd]
+        return Fence(self, fd, lambda: call(VgemFenceSignal(fence=fence)), _cannot_fail)
 
     def release_fd(self, fd: Fd) -> None:
         """Close one of our descriptors early."""
@@ -93,6 +124,8 @@ class Device:
             os.close(fd)
         self._watches.clear()
         self._fds.clear()
+        if self._vgem is not None:
+            self._vgem.close()
         self.file.close()
 
 
@@ -139,23 +172,22 @@ class Image:
 
 @dataclass(frozen=True, slots=True)
 class Fence:
-    """A dma_fence on a sw_sync timeline."""
+    """A dma_fence that ends when we say so."""
 
     device: Device
-    timeline: Fd
     fd: Fd
-
-    def signal(self) -> None:
-        self.device.file.call(SwSyncInc(timeline=self.timeline))
-
-    def abandon(self) -> None:
-        """Its timeline goes: the fence ends with an error."""
-        self.device.release_fd(self.timeline)
+    signal: Callable[[], None]
+    abandon: Callable[[], None]
+    """It ends with an error. Raises Skip where none can."""
 
     def guard(self, image: Image) -> None:
         """Attach it to the image as a writer's implicit fence."""
         request = DmaBufImportSyncFile(fd=Fd(image.fd), flags=DmaBufSyncFlag.WRITE, sync_file=self.fd)
         self.device.file.call(request)
+
+
+def _cannot_fail() -> None:
+    raise Skip(NO_ERRORS)
 
 
 @dataclass(frozen=True, slots=True)

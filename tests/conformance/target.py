@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Protocol
 
+from syncline.conformance.provider import NOTHING, Provider
 from syncline.kms_model.loops import RealLoop, VirtualLoop
-from syncline.kms_model.remote import RemoteFile
-from syncline.kms_model.uapi import DeviceError, DeviceFile
+from syncline.kms_model.uapi import DeviceFile
 from syncline.protocol.transport import Transport
 from syncline.protocol.transport.unix import connect
 from syncline.protocol.wire import Wire
@@ -61,7 +61,7 @@ class _SocketStand:
     loop: RealLoop
     dial: Callable[[RealLoop], Transport]
     new_wire: Callable[[], Wire | None]
-    device: Path | None
+    provider: Provider
     pid: int | None
     endurance: float = REAL_ENDURANCE
 
@@ -69,12 +69,7 @@ class _SocketStand:
         return self.dial(self.loop)
 
     def open_device(self, node: str) -> DeviceFile | None:
-        if self.device is None:
-            return None
-        try:
-            return RemoteFile(self.device, node)
-        except (OSError, DeviceError):
-            return None
+        return self.provider.open(node)
 
     def fd_count(self) -> int | None:
         return None if self.pid is None else count_fds(self.pid)
@@ -89,11 +84,11 @@ def count_fds(pid: int) -> int | None:
 
 
 class SocketTarget:
-    """A compositor behind a Wayland socket, whoever made it; `device` is a node that both it and we know."""
+    """A compositor behind a Wayland socket, whoever made it; `provider` opens a device that both it and we know."""
 
-    def __init__(self, path: Path, *, device: Path | None = None, name: str = "") -> None:
+    def __init__(self, path: Path, *, provider: Provider = NOTHING, name: str = "") -> None:
         self.path = path
-        self.device = device
+        self.provider = provider
         self.name = name or path.name
         self._pid: int | None = None
 
@@ -121,7 +116,7 @@ class SocketTarget:
         loop = RealLoop()
         asyncio.set_event_loop(loop)
         try:
-            yield _SocketStand(loop, self.dial, self.new_wire, self.device, self._pid)
+            yield _SocketStand(loop, self.dial, self.new_wire, self.provider, self._pid)
         finally:
             asyncio.set_event_loop(None)
             loop.close()

@@ -22,7 +22,9 @@ QUIET_NS: Final = 500 * NS_PER_MS
 MESSAGES_MAX: Final = 20_000
 
 NO_FAULTS: Final = "a machine that fails on demand: a device node that was started with --allow-faults"
-NO_DEVICE: Final = "a device for the tester, with timeline syncobjs and dma-bufs (--device)"
+NO_DEVICE: Final = (
+    "a device for the tester: no render node with timeline syncobjs in /dev/dri, and --device names no other"
+)
 
 
 class Trial:
@@ -79,15 +81,15 @@ class Trial:
         return self._faults
 
     def require(self, needs: Sequence[str], *, device: bool) -> None:
-        """Raises Skip unless the compositor has these globals, `interface` or `interface:version`."""
+        """Raises Skip unless there is a device, and the compositor has these globals: `interface[:version]`."""
+        if device:
+            _ = self.device
         offered = dict(self.client("look").registry.globals.values())
         self.clients.pop().close()
         for need in needs:
             interface, _, version = need.partition(":")
             if offered.get(interface, 0) < int(version or 1):
                 raise Skip(f"{interface} version {version}" if version else interface)
-        if device:
-            _ = self.device
 
     # Time.
 

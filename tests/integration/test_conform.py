@@ -35,7 +35,7 @@ def test_where_nothing_can_be_judged_the_run_says_so(capsys) -> None:
     if shutil.which("weston") is None:
         pytest.skip("weston is not installed (see .ci/packages)")
     assert main(["conform", "--command", "weston --backend=headless-backend.so", "-k", "obj-0"]) == 77
-    assert capsys.readouterr().out.count("needs wp_linux_drm_syncobj_manager_v1") == 1
+    assert capsys.readouterr().out.count("needs ") == 1
 
 
 def test_a_command_that_makes_no_socket_is_a_sentence(capsys) -> None:
