@@ -19,6 +19,7 @@ dma-buf's GPU readers are published in its dma_resv, so only flips off a plane a
 """
 
 from collections.abc import Iterable
+from errno import EACCES
 from typing import Final
 
 from syncline.compositor.core.buffer import Buffer, Memory, Origin
@@ -61,9 +62,12 @@ def import_point(device: DeviceFile, fence: Fd, handle: int, point: int) -> None
 class Releases:
     """Ends loans, and with the last of them gives storage and timelines back."""
 
-    def __init__(self, device: DeviceFile, memory: Memory, journal: Journal, effects: list[Effect]) -> None:
+    def __init__(
+        self, device: DeviceFile, memory: Memory, journal: Journal, effects: list[Effect], *, done_fence: Fd
+    ) -> None:
         self._device = device
         self._memory = memory
+        self._done_fence = done_fence
         self._journal = journal
         self._effects = effects
         self.open: dict[Loan, None] = {}
@@ -144,9 +148,22 @@ class Releases:
                 SyncobjTransfer(src_handle=handle, src_point=point, dst_handle=target, dst_point=value)
             )
         elif value:
-            self._device.call(SyncobjTimelineSignal(handles=(target,), points=(value,)))
+            self._signal(release)
         else:
             self._device.call(SyncobjSignal(handles=(target,)))
+
+    def _signal(self, release: SyncPoint) -> None:
+        """A user fence is its signallers' to raise, and we are none; but any fence may be put behind it."""
+        timeline, value = release.timeline, release.value
+        if timeline.may_signal:
+            try:
+                self._device.call(SyncobjTimelineSignal(handles=(timeline.handle,), points=(value,)))
+            except DeviceError as refusal:
+                if refusal.errno != EACCES:
+                    raise
+                timeline.may_signal = False
+        if not timeline.may_signal:
+            import_point(self._device, self._done_fence, timeline.handle, value)
 
     def _merged(self, points: Iterable[tuple[int, int]]) -> Fd:
         fences: list[Fd] = []

@@ -47,14 +47,15 @@ def build_stage(device: DeviceFile, watcher: Watcher, policy: Policy) -> Stage:
     effects: list[Effect] = []
     journal = Journal()
     memory = Memory(device)
+    done_fence = _done_fence(device)
     return Stage(
         device, watcher, policy, effects, journal, memory,
         waits=Waits(device, watcher, journal),
         pacing=Pacing(journal, hidden_frame_ns=policy.hidden_frame_ns),
-        releases=Releases(device, memory, journal, effects),
+        releases=Releases(device, memory, journal, effects, done_fence=done_fence),
         feedback=Feedback(journal, effects, hidden_frame_ns=policy.hidden_frame_ns),
         scene=Scene(),
-        done_fence=_done_fence(device),
+        done_fence=done_fence,
     )  # fmt: skip
 
 

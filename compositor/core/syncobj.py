@@ -19,6 +19,8 @@ class Timeline:
 
     handle: int
     uses: int = 1
+    may_signal: bool = True
+    """Until the kernel says EACCES: the signallers of a user fence are others."""
 
 
 @dataclass(frozen=True, slots=True)
