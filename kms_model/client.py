@@ -6,7 +6,6 @@ from typing import Any, Final
 
 from syncline.kms_model.file import File
 from syncline.kms_model.uapi import (
-    Cap,
     ClientCap,
     DeviceError,
     DropMaster,
@@ -24,15 +23,18 @@ _LIMITS: Final[Mapping[int, int]] = {
     ClientCap.ASPECT_RATIO: 1,
     ClientCap.WRITEBACK_CONNECTORS: 1,
     ClientCap.CURSOR_PLANE_HOTSPOT: 1,
+    ClientCap.PLANE_COLOR_PIPELINE: 1,
 }
-_ANY_CAP: Final = frozenset(Cap) - {Cap.SYNCOBJ_USER, Cap.ATOMIC_USER_FENCE}
+_AFTER_ATOMIC: Final = frozenset(
+    {ClientCap.WRITEBACK_CONNECTORS, ClientCap.CURSOR_PLANE_HOTSPOT, ClientCap.PLANE_COLOR_PIPELINE}
+)
 
 
 def get_cap(file: File, request: GetCap) -> GetCapReply:
-    """EINVAL: no such capability. EOPNOTSUPP: one that only mode setting drivers have."""
+    """EINVAL: no such capability. EOPNOTSUPP: none that a driver without mode setting could have."""
     value = file.profile.caps.get(request.capability)
     if value is None:
-        raise DeviceError(EOPNOTSUPP if request.capability in _ANY_CAP else EINVAL, "no such capability")
+        raise DeviceError(EINVAL if file.profile.crtcs else EOPNOTSUPP, "no such capability")
     return GetCapReply(value)
 
 
@@ -43,11 +45,11 @@ def set_client_cap(file: File, request: SetClientCap) -> None:
         raise DeviceError(EOPNOTSUPP, "no mode setting")
     if cap == ClientCap.CURSOR_PLANE_HOTSPOT and not file.profile.cursor_hotspot:
         raise DeviceError(EOPNOTSUPP, "no hotspot")
+    if cap == ClientCap.PLANE_COLOR_PIPELINE and not file.profile.color_pipelines:
+        raise DeviceError(EINVAL, "not in this kernel")
     if cap not in _LIMITS or not 0 <= value <= _LIMITS[cap]:
         raise DeviceError(EINVAL, "no such capability or value")
-    if cap in {ClientCap.WRITEBACK_CONNECTORS, ClientCap.CURSOR_PLANE_HOTSPOT} and not file.has_cap(
-        ClientCap.ATOMIC
-    ):
+    if cap in _AFTER_ATOMIC and not file.has_cap(ClientCap.ATOMIC):
         raise DeviceError(EINVAL, "needs ATOMIC first")
     file.client_caps[cap] = value
     if cap == ClientCap.ATOMIC:

@@ -51,6 +51,11 @@ class Profile:
     """Primary planes show XRGB8888 and cursors ARGB8888, nothing else (virtio_gpu)."""
     primary_covers_crtc: bool = False
     """A primary plane smaller than the mode is -EINVAL."""
+    min_size: int = 1
+    """Pixels per side of the smallest framebuffer (mode_config.min_width, min_height)."""
+    own_fb_create: bool = False
+    """A framebuffer's format that the driver does not scan out is -ENOENT, an unknown buffer -EINVAL (virtio_gpu);
+    with the helper the other way round."""
     gpu: bool = False
     vgem: bool = False
     nodes: tuple[str, ...] = ("card", "render")
@@ -84,6 +89,11 @@ class Profile:
     @property
     def point_sync_files(self) -> bool:
         """HANDLE_TO_FD and FD_TO_HANDLE know the TIMELINE flag (after 6.12)."""
+        return self.kernel != "6.12"
+
+    @property
+    def color_pipelines(self) -> bool:
+        """The client capability PLANE_COLOR_PIPELINE is known (after 6.12). No plane here has a pipeline."""
         return self.kernel != "6.12"
 
     @property
@@ -147,6 +157,8 @@ VIRTIO_GPU: Final = Profile(
     waits_for_flip=False,
     one_format_planes=True,
     primary_covers_crtc=True,
+    min_size=32,
+    own_fb_create=True,
     gpu=True,
 )
 VKMS: Final = Profile(
@@ -155,6 +167,7 @@ VKMS: Final = Profile(
     caps=_kms_caps(syncobj=0, cursor=512, modifiers=1),
     crtcs=(CrtcLayout(overlays=8, cursor=True, writeback=True),),
     adds_all_planes=True,
+    min_size=10,
     modes=(_VGA,),
     enables_before_planes=False,
     nodes=("card",),

@@ -110,9 +110,9 @@ class Client:
         self.ids: dict[str, int] = {}
         self._props: dict[int, dict[str, int]] = {}
         self._pointers = count(0x1000)
-        self._name_objects()
+        self._name_objects(atomic=atomic)
 
-    def _name_objects(self) -> None:
+    def _name_objects(self, *, atomic: bool) -> None:
         resources = self.call(ModeGetResources())
         self._name("crtc", resources.crtcs)
         connectors = {id: self.call(ModeGetConnector(id)) for id in resources.connectors}
@@ -122,7 +122,7 @@ class Client:
         kinds = {id: PlaneType(self.read_id(id, "type")) for id in resources.planes}
         for kind in PlaneType:
             self._name(kind.name.lower(), [id for id, is_of in kinds.items() if is_of is kind])
-        for id in (*resources.crtcs, *resources.connectors):
+        for id in (*resources.crtcs, *resources.connectors) if atomic else ():
             self.read_id(id, "CRTC_ID" if id in connectors else "ACTIVE")
         self.plane_crtcs = {id: self.call(ModeGetPlane(id)).possible_crtcs for id in resources.planes}
 

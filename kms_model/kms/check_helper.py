@@ -74,10 +74,13 @@ async def check_planes(display: Display, state: AtomicState) -> None:
 
 
 def check_placement(display: Display, plane: Plane, new: PlaneState, crtc_state: CrtcState) -> None:
-    """drm_atomic_helper_check_plane_state. ERANGE: it would have to scale. EINVAL: it must cover, and does not."""
+    """drm_atomic_helper_check_plane_state. ERANGE: it would have to scale. EINVAL: it must cover, and does not.
+
+    Nothing has to be scaled to no width or height at all: such a plane is legal, and invisible.
+    """
     _, _, source_width, source_height = new.source
     _, _, width, height = new.target
-    if source_width != width * _ONE or source_height != height * _ONE or not width or not height:
+    if (width and source_width != width * _ONE) or (height and source_height != height * _ONE):
         raise DeviceError(ERANGE, f"plane {plane.id} cannot scale")
     if plane.kind is PlaneType.PRIMARY and display.profile.primary_covers_crtc:
         _check_cover(new, crtc_state)
@@ -87,7 +90,9 @@ def _check_cover(new: PlaneState, crtc_state: CrtcState) -> None:
     """A plane that is not visible at all need not cover."""
     x, y, width, height = new.target
     mode = crtc_state.mode
-    if mode is None or x >= mode.hdisplay or y >= mode.vdisplay or x + width <= 0 or y + height <= 0:
+    if mode is None or not (max(x, 0) < min(x + width, mode.hdisplay)):
+        return
+    if not (max(y, 0) < min(y + height, mode.vdisplay)):
         return
     if x > 0 or y > 0 or x + width < mode.hdisplay or y + height < mode.vdisplay:
         raise DeviceError(EINVAL, "the primary plane must cover the CRTC")

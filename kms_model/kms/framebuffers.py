@@ -20,6 +20,12 @@ MAX_BLOB_BYTES: Final = 64 * 1024
 MAX_OBJECTS_PER_FILE: Final = 4096
 """Framebuffers, and blobs, of one file; stops a runaway client (ENOMEM)."""
 
+KNOWN_FORMATS: Final = {
+    *FORMATS,
+    *(int.from_bytes(bgrx, "little") for bgrx in (b"XB24", b"AB24", b"RX24", b"RA24", b"BX24", b"BA24")),
+    *(int.from_bytes(deep, "little") for deep in (b"XR30", b"XB30", b"AR30", b"AB30")),
+}
+"""Formats of four bytes that the core has heard of, whoever scans them out (drm_fourcc.c)."""
 _FB_INTERLACED: Final = 1
 _FB_MODIFIERS: Final = 2
 _BYTES_PER_PIXEL: Final = 4
@@ -41,11 +47,14 @@ class Framebuffers:
     # -- framebuffers --------------------------------------------------------------------------
 
     def add(self, file: File, request: ModeAddFb2) -> Framebuffer:
-        """ADDFB2. EINVAL, ERANGE; ENOENT for an unknown handle."""
+        """ADDFB2. EINVAL, ERANGE, ENOENT; which one for a bad format and an unknown handle is the driver's."""
         _check_add(self._display, request)
+        own = file.profile.own_fb_create
+        if request.pixel_format not in FORMATS:
+            raise DeviceError(ENOENT if own else EINVAL, f"no scanout of format {request.pixel_format:#x}")
         gem = file.gems.get(request.handle)
         if gem is None:
-            raise DeviceError(ENOENT, f"no buffer {request.handle}")
+            raise DeviceError(EINVAL if own else ENOENT, f"no buffer {request.handle}")
         used = (request.height - 1) * request.pitch + request.width * _BYTES_PER_PIXEL + request.offset
         if used > gem.size:
             raise DeviceError(EINVAL, "the buffer is too small for the framebuffer")
@@ -172,11 +181,12 @@ def _check_add(display: Display, request: ModeAddFb2) -> None:
     modifiers = bool(display.profile.caps.get(Cap.ADDFB2_MODIFIERS))
     if request.flags & ~(_FB_INTERLACED | _FB_MODIFIERS):
         raise DeviceError(EINVAL, "unknown framebuffer flags")
-    if not 0 < request.width <= MAX_SIZE or not 0 < request.height <= MAX_SIZE:
+    low = display.profile.min_size
+    if not low <= request.width <= MAX_SIZE or not low <= request.height <= MAX_SIZE:
         raise DeviceError(EINVAL, "a framebuffer of this size")
     if request.flags & _FB_MODIFIERS and not modifiers:
         raise DeviceError(EINVAL, "no modifiers on this device")
-    if request.pixel_format not in FORMATS:
+    if request.pixel_format not in KNOWN_FORMATS:
         raise DeviceError(EINVAL, f"no format {request.pixel_format:#x}")
     if request.handle == 0:
         raise DeviceError(EINVAL, "no buffer object")

@@ -97,7 +97,10 @@ async def get_plane(display: Display, file: File, request: ModeGetPlane) -> Plan
 
 
 async def get_properties(display: Display, file: File, request: ModeObjGetProperties) -> ObjectProperties:
-    """Takes every lock there is: it sleeps behind any blocking commit. EINVAL: an object without properties."""
+    """Takes every lock there is: it sleeps behind any blocking commit. EINVAL: an object without properties.
+
+    A client without the ATOMIC capability is shown no property of atomic commits.
+    """
     check_permission(file, master=False)
     found = display.find_any(request.obj_id)
     if found is None:
@@ -114,6 +117,7 @@ async def get_properties(display: Display, file: File, request: ModeObjGetProper
     values = tuple(
         PropertyValue(prop_id=prop.id, name=prop.name, value=read(display.catalogue, found, prop))
         for prop in found.properties.values()
+        if prop.is_public or file.has_cap(ClientCap.ATOMIC)
     )
     context.release()
     return ObjectProperties(values)

@@ -13,6 +13,9 @@ _INT_MAX: Final = (1 << 31) - 1
 _INT_MIN: Final = -(1 << 31)
 
 
+PUBLIC: Final = frozenset({"type", "IN_FORMATS", "zpos", "VRR_ENABLED", "vrr_capable"})
+
+
 class Kind(Enum):
     RANGE = auto()
     SIGNED_RANGE = auto()
@@ -32,6 +35,11 @@ class Property:
     high: int = 0
     target: ObjectType | None = None
     immutable: bool = False
+
+    @property
+    def is_public(self) -> bool:
+        """Clients without the ATOMIC capability see it, too (no DRM_MODE_PROP_ATOMIC)."""
+        return self.name in PUBLIC
 
     def in_range(self, value: int) -> bool:
         """For plain numbers; objects and blobs are looked up by whoever knows them."""

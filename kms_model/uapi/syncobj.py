@@ -42,6 +42,7 @@ class ClientCap(IntEnum):
     ASPECT_RATIO = 4
     WRITEBACK_CONNECTORS = 5
     CURSOR_PLANE_HOTSPOT = 6
+    PLANE_COLOR_PIPELINE = 7
 
 
 class CreateFlag(IntEnum):

@@ -19,7 +19,7 @@ class EventfdCreate(Op, frozen=True, kw_only=True, tag="eventfd_create"):
     initial: int = 0
 
     async def run(self, process: Process) -> None:
-        process.bind_fd(self.bind, os.eventfd(self.initial, os.EFD_NONBLOCK | os.EFD_CLOEXEC))
+        process.bind_fd(self.bind, os.eventfd(self.initial & U32, os.EFD_NONBLOCK | os.EFD_CLOEXEC))
 
 
 class EventfdRead(Op, frozen=True, kw_only=True, tag="eventfd_read"):

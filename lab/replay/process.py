@@ -258,9 +258,11 @@ class Process:
             os.close(sync_file)
 
     def read_events(self, dev: int | str) -> list[dict[str, object]]:
-        """One read(2) of a DRM descriptor. Raises EAGAIN when there is nothing."""
-        file = self._files.get(self.fd(dev))
+        """One read(2) of a DRM descriptor. Raises EAGAIN when there is nothing; EBADF if it is closed."""
+        fd = self.fd(dev)
+        file = self._files.get(fd)
         if file is None:
+            os.fstat(fd)
             raise Fault(f"{dev!r} is not a DRM device")
         events = file.read_events()
         if not events:

@@ -13,8 +13,7 @@ HANDLE_FLAGS: Final[Mapping[str, int]] = {
     "IMPORT_SYNC_FILE": uapi.HandleFlag.SYNC_FILE,
     "TIMELINE": uapi.HandleFlag.TIMELINE,
 }
-CLIENT_CAPS: Final[Mapping[str, int]] = dict(uapi.ClientCap.__members__) | {"PLANE_COLOR_PIPELINE": 7}
-"""Every name a scenario may use, also of a capability that the model does not have."""
+CLIENT_CAPS: Final[Mapping[str, int]] = dict(uapi.ClientCap.__members__)
 WAIT_FLAGS: Final[Mapping[str, int]] = dict(uapi.WaitFlag.__members__)
 
 

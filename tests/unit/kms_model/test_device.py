@@ -47,12 +47,13 @@ def test_capabilities_are_the_drivers(make_rig: Any, driver: Any, answers: dict[
     assert {cap: rig.call(GetCap(cap)).value for cap in answers} == answers
 
 
-def test_a_capability_of_mode_setting_drivers_is_unsupported_and_an_unknown_one_invalid(
+def test_an_unknown_capability_is_invalid_and_any_that_is_not_for_every_driver_unsupported_without_a_display(
     make_rig: Any,
 ) -> None:
+    assert make_rig().errno(GetCap(0x77)) == EINVAL
     rig = make_rig(VGEM)
     assert rig.errno(GetCap(Cap.CRTC_IN_VBLANK_EVENT)) == EOPNOTSUPP
-    assert rig.errno(GetCap(0x77)) == EINVAL
+    assert rig.errno(GetCap(0x77)) == EOPNOTSUPP
 
 
 def test_client_capabilities_want_mode_setting_a_known_number_and_a_card(make_rig: Any) -> None:
@@ -71,6 +72,17 @@ def test_the_hotspot_is_of_virtual_drivers_and_wants_atomic(make_rig: Any) -> No
     assert rig.errno(hotspot) == EINVAL
     rig.call(SetClientCap(ClientCap.ATOMIC))
     rig.call(hotspot)
+
+
+def test_color_pipelines_came_after_6_12_and_want_atomic(make_rig: Any) -> None:
+    pipeline = SetClientCap(ClientCap.PLANE_COLOR_PIPELINE)
+    rig, old = make_rig(VIRTIO_GPU), make_rig(profile("virtio_gpu", "6.12"))
+    assert rig.errno(pipeline) == EINVAL
+    for each in (rig, old):
+        each.call(SetClientCap(ClientCap.ATOMIC))
+    rig.call(pipeline)
+    assert rig.errno(SetClientCap(ClientCap.PLANE_COLOR_PIPELINE, 2)) == EINVAL
+    assert old.errno(pipeline) == EINVAL
 
 
 def test_atomic_brings_universal_planes(rig: Any) -> None:

@@ -62,7 +62,19 @@ def test_planes_do_not_scale(client):
     client.light_up()
 
     assert client.refused(0, ("primary0", "SRC_W", 640 << 16)) == ERANGE
-    assert client.refused(0, ("primary0", "CRTC_W", 0)) == ERANGE
+    assert client.refused(0, ("primary0", "SRC_W", 0)) == ERANGE
+    assert client.refused(0, ("primary0", "SRC_W", (1280 << 16) - 1)) == ERANGE
+
+
+@pytest.mark.parametrize("driver", ["syncline", "virtio_gpu"])
+@pytest.mark.parametrize("empty", ["CRTC_W", "CRTC_H"])
+def test_a_plane_of_no_width_or_height_is_legal_and_invisible(make_lone_client, driver, empty):
+    client = make_lone_client(profile(driver))
+    client.light_up()
+
+    client.commit(0, ("primary0", empty, 0), ("primary0", "CRTC_X", 5))
+
+    assert client.read("primary0", empty) == 0
 
 
 def test_a_small_primary_plane_is_for_drivers_that_can(client, make_lone_client):

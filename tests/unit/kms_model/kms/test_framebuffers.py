@@ -55,6 +55,33 @@ def test_a_framebuffer_must_fit_its_buffer_and_the_device(client, but, because):
     client.call(ModeAddFb2(handle=handle, **GOOD, modifier=MODIFIER_LINEAR))
 
 
+FOREIGN = int.from_bytes(b"XB24", "little")
+BY_DRIVER = [
+    # driver        but                          because
+    ("vkms",       {"pixel_format": FOREIGN},    EINVAL),
+    ("vkms",       {"handle": 77},               ENOENT),
+    ("vkms",       {"width": 9},                 EINVAL),
+    ("vkms",       {"height": 10, "width": 10},  0),
+    ("virtio_gpu", {"pixel_format": FOREIGN},    ENOENT),
+    ("virtio_gpu", {"pixel_format": 0x12345678}, EINVAL),
+    ("virtio_gpu", {"handle": 77},               EINVAL),
+    ("virtio_gpu", {"height": 31},               EINVAL),
+    ("virtio_gpu", {"height": 32, "width": 32},  0),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("driver", "but", "because"), BY_DRIVER)
+def test_drivers_refuse_framebuffers_each_in_its_own_way(make_lone_client, driver, but, because):
+    client = make_lone_client(profile(driver))
+    handle = client.call(CreateDumb(64, 64)).handle
+    request = ModeAddFb2(**{"handle": handle, **GOOD, **but})
+
+    if because:
+        assert client.errno(request) == because
+    else:
+        client.call(request)
+
+
 def test_modifiers_need_a_device_that_has_them(make_lone_client):
     client = make_lone_client(profile("virtio_gpu"))
     handle = client.call(CreateDumb(64, 64)).handle

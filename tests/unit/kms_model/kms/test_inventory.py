@@ -41,6 +41,23 @@ def test_a_virtual_machine_hides_its_cursor_from_atomic_clients_that_do_not_know
     assert len(client.call(ModeGetResources()).planes) == 2
 
 
+@pytest.mark.requirement("kernel.md 3.1")
+def test_the_properties_of_atomic_commits_are_for_atomic_clients(make_lone_client):
+    client = make_lone_client(atomic=False)
+
+    def names(thing):
+        return {prop.name for prop in client.call(ModeObjGetProperties(client.ids[thing])).properties}
+
+    assert names("crtc0") == {"VRR_ENABLED"}
+    assert names("conn0") == {"vrr_capable"}
+    assert names("primary0") == {"type", "IN_FORMATS", "zpos"}
+
+    client.call(SetClientCap(ClientCap.ATOMIC))
+
+    assert names("primary0") > {"FB_ID", "IN_FENCE_FD", "SRC_X", "CRTC_W", "FB_DAMAGE_CLIPS"}
+    assert names("crtc0") > {"ACTIVE", "MODE_ID", "OUT_FENCE_PTR"}
+
+
 def test_legacy_clients_see_the_cursor_and_without_universal_planes_only_overlays(make_world):
     world = make_world(profile("vkms"))
     file = world.device.open()
