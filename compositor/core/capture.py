@@ -84,16 +84,24 @@ class Captures:
         due = [capture for capture in self._asked if capture.output is output]
         self._asked = [capture for capture in self._asked if capture.output is not output]
         for capture in due:
-            elements = self._stage.scene.elements(output, with_cursor=capture.with_cursor)
             try:
-                self._start(capture, elements)
-                watch = self._stage.watcher.watch(self._timeline, capture.point, available=False)
+                self._begin(capture)
             except DeviceError as refusal:
                 self._stage.journal.refused(refusal, "copying an output", now_ns)
                 self._fail(capture, Reason.UNKNOWN)
                 self._finish(capture, now_ns)
-            else:
-                self._running[watch] = capture
+
+    def _begin(self, capture: Capture) -> None:
+        """The watch comes first: a copy of whose end nobody would hear is not begun."""
+        watcher = self._stage.watcher
+        elements = self._stage.scene.elements(capture.output, with_cursor=capture.with_cursor)
+        watch = watcher.watch(self._timeline, self._count + 1, available=False)
+        try:
+            self._start(capture, elements)
+        except DeviceError:
+            watcher.unwatch(watch)
+            raise
+        self._running[watch] = capture
 
     def _start(self, capture: Capture, elements: list[Element]) -> None:
         buffer, output = capture.buffer, capture.output

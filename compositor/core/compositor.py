@@ -29,8 +29,10 @@ from syncline.kms_model.uapi import (
     Event,
     Fd,
     FlipComplete,
+    Hotplug,
     SetClientCap,
     SyncobjFdToHandle,
+    Wedged,
 )
 from syncline.protocol.enums import WlDisplay, WlSurface
 
@@ -56,9 +58,9 @@ class Compositor:
         screens: list[Screen] = []
         self._layout = Layout(self._stage, screens)
         self._outputs = Outputs(self._stage, self._captures, self._layout, screens)
-        windows = Windows(self._stage, self._layout, screens)
-        self.shell = Shell(windows, self._layout)
-        self.seat = Seat(self._stage, windows, self._layout)
+        self._windows = Windows(self._stage, self._layout, screens)
+        self.shell = Shell(self._windows, self._layout)
+        self.seat = Seat(self._stage, self._windows, self._layout)
         self._commits = Commits(self._stage, screens, self._layout, self.shell, self.seat)
         self.subsurfaces = Subsurfaces(self._commits, self._layout)
         self._clients: dict[Client, _Owned] = {}
@@ -224,15 +226,23 @@ class Compositor:
             self._commits.settle(update.surface.root, now_ns)
 
     def device_event(self, event: Event, now_ns: int) -> None:
-        """One event of `DeviceFile.read_events()`."""
-        if isinstance(event, FlipComplete):
-            self._outputs.flipped(event, now_ns)
+        """One event of `DeviceFile.read_events()`. Raises DeviceError(ENODEV)."""
+        match event:
+            case FlipComplete():
+                self._outputs.flipped(event, now_ns)
+            case Hotplug():
+                self._outputs.hotplug(now_ns)
+                self._windows.outputs_changed()
+            case Wedged():
+                self._outputs.repaint(now_ns)
+            case _:
+                pass
 
     def next_deadline_ns(self) -> int | None:
         """When `tick` wants to be called; None: not before other news."""
         stage = self._stage
         deadlines = [stage.feedback.deadline_ns, stage.waits.deadline_ns, stage.pacing.deadline_ns]
-        deadlines += [output.deadline_ns for output in self.outputs]
+        deadlines.append(self._outputs.deadline_ns)
         return min((deadline for deadline in deadlines if deadline is not None), default=None)
 
     def tick(self, now_ns: int) -> None:

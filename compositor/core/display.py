@@ -110,6 +110,22 @@ class Crtc:
             flags |= AtomicFlag.PAGE_FLIP_ASYNC
         return ModeAtomic(flags=flags, props=tuple(props), user_data=user_data)
 
+    def again(self, *, user_data: int) -> ModeAtomic:
+        """What it shows already; refused as busy while a flip is pending."""
+        flags = AtomicFlag.NONBLOCK | AtomicFlag.PAGE_FLIP_EVENT
+        return ModeAtomic(flags=flags, props=((self.id, self.props["ACTIVE"], 1),), user_data=user_data)
+
+    def off(self, *, user_data: int) -> ModeAtomic:
+        """No mode, no connector, empty planes."""
+        props: Props = [
+            (self.id, self.props["ACTIVE"], 0),
+            (self.id, self.props["MODE_ID"], 0),
+            (self.connector, self.connector_props["CRTC_ID"], 0),
+        ]
+        props += [prop for plane in self.planes for prop in plane.changes(self.id, None)]
+        flags = AtomicFlag.ALLOW_MODESET | AtomicFlag.NONBLOCK | AtomicFlag.PAGE_FLIP_EVENT
+        return ModeAtomic(flags=flags, props=tuple(props), user_data=user_data)
+
     def light(self, show: Show, *, mode_blob: int, in_fence: Fd, user_data: int) -> ModeAtomic:
         """Set the mode with the first image."""
         props: Props = [

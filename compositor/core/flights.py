@@ -44,6 +44,10 @@ class Flights:
     def in_air(self) -> Frame | None:
         return self._in_air
 
+    def is_in_air(self, number: int) -> bool:
+        """Whether a flip event with that number is news."""
+        return self._in_air is not None and self._in_air.number == number
+
     # -- reading ----------------------------------------------------------------------------------
 
     def reads(self, loans: Iterable[Loan], point: int) -> None:

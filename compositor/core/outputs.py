@@ -1,17 +1,20 @@
 """The outputs there are: lit when they appear, let go when they disappear."""
 
+from errno import ENODEV
 from itertools import count
 
 from syncline.compositor.core.capture import Captures
+from syncline.compositor.core.darkening import Darkening
 from syncline.compositor.core.display import Crtc, find_crtcs
 from syncline.compositor.core.effects import OutputAdded, OutputRemoved
 from syncline.compositor.core.geometry import Rect
 from syncline.compositor.core.layout import Layout
 from syncline.compositor.core.output import Output
+from syncline.compositor.core.overdue import FlipWatch
 from syncline.compositor.core.schedule import Margin, VblankGrid
 from syncline.compositor.core.screen import Screen
 from syncline.compositor.core.stage import Stage
-from syncline.kms_model.uapi import FlipComplete
+from syncline.kms_model.uapi import DeviceError, FlipComplete
 
 
 class Outputs:
@@ -22,6 +25,7 @@ class Outputs:
         self._captures = captures
         self._layout = layout
         self.screens = screens
+        self._darkenings: list[Darkening] = []
         self._numbers = count(1)
 
     def rescan(self, now_ns: int) -> None:
@@ -30,14 +34,27 @@ class Outputs:
         for screen in list(self.screens):
             if screen.crtc.connector not in found:
                 self.screens.remove(screen)
-                screen.close(now_ns)
+                self._darkenings.append(screen.darken(now_ns))
                 self._stage.effects.append(OutputRemoved(screen.output))
-        lit = {screen.crtc.connector for screen in self.screens}
-        for connector, crtc in found.items():
-            if connector not in lit:
+        self._forget_the_dark()
+        busy = {screen.crtc.id for screen in self.screens} | {each.crtc.id for each in self._darkenings}
+        for crtc in found.values():
+            if crtc.id not in busy:
                 self._light(crtc, now_ns)
         self._layout.changed()
         self._layout.settle(now_ns)
+
+    def hotplug(self, now_ns: int) -> None:
+        """The same later, when a refusal is no reason to end. Raises DeviceError(ENODEV)."""
+        try:
+            self.rescan(now_ns)
+        except DeviceError as refusal:
+            if refusal.errno == ENODEV:
+                raise
+            self._stage.journal.refused(refusal, "looking at the connectors", now_ns)
+
+    def _forget_the_dark(self) -> None:
+        self._darkenings = [each for each in self._darkenings if not each.is_over]
 
     def _light(self, crtc: Crtc, now_ns: int) -> None:
         mode, policy = crtc.modes[0], self._stage.policy
@@ -52,7 +69,11 @@ class Outputs:
             ),
         )  # fmt: skip
         screen = Screen(self._stage, self._captures, output, crtc)
-        screen.light(now_ns)
+        try:
+            screen.light(now_ns)
+        except DeviceError:
+            screen.close(now_ns)
+            raise
         self.screens.append(screen)
         self._stage.effects.append(OutputAdded(output))
 
@@ -60,14 +81,42 @@ class Outputs:
         for screen in self.screens:
             if screen.crtc.id == flip.crtc_id:
                 screen.flipped(flip, now_ns)
+                return
+        for darkening in self._darkenings:
+            if darkening.crtc.id == flip.crtc_id:
+                darkening.flipped(flip, now_ns)
+        if any(each.is_over for each in self._darkenings):
+            self.hotplug(now_ns)  # the cable may be back by now
+
+    def repaint(self, now_ns: int) -> None:
+        """The GPU was reset."""
+        for screen in self.screens:
+            screen.repaint(now_ns)
+
+    @property
+    def deadline_ns(self) -> int | None:
+        """When `tick` wants to be called."""
+        latches = (screen.output.deadline_ns for screen in self.screens)
+        looks = (watch.deadline_ns for watch in self._watches())
+        return min((each for each in (*latches, *looks) if each is not None), default=None)
+
+    def _watches(self) -> list[FlipWatch]:
+        return [
+            *(screen.flip_watch for screen in self.screens),
+            *(darkening.watch for darkening in self._darkenings),
+        ]
 
     def tick(self, now_ns: int) -> None:
         for screen in self.screens:
             due_ns = screen.output.deadline_ns
             if due_ns is not None and due_ns <= now_ns:
                 screen.latch(now_ns)
+        for watch in self._watches():
+            watch.tick(now_ns)
 
     def close(self, now_ns: int) -> None:
         for screen in self.screens:
             screen.close(now_ns)
         self.screens.clear()
+        for darkening in self._darkenings:
+            darkening.finish(now_ns)

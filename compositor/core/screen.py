@@ -8,13 +8,16 @@ from syncline.compositor.core.buffer import Origin
 from syncline.compositor.core.capture import Captures
 from syncline.compositor.core.composition import Image, Swapchain
 from syncline.compositor.core.damage import Damage
+from syncline.compositor.core.darkening import Darkening
 from syncline.compositor.core.display import Crtc, Plane, Show
 from syncline.compositor.core.extent import FIXED
 from syncline.compositor.core.flights import Flights
 from syncline.compositor.core.frame import Frame
 from syncline.compositor.core.geometry import Rect, Region
 from syncline.compositor.core.in_fence import in_fence, is_unfinished, look_who_is_finished
+from syncline.compositor.core.lessons import Lessons
 from syncline.compositor.core.output import Cue, Output, Phase
+from syncline.compositor.core.overdue import FlipWatch
 from syncline.compositor.core.policy import ImplicitMode
 from syncline.compositor.core.scanout import Arrangement, Arranger
 from syncline.compositor.core.scene import Element
@@ -29,12 +32,8 @@ from syncline.kms_model.uapi import (
     FlipComplete,
     ModeCreateBlob,
     ModeDestroyBlob,
-    SyncFileInfo,
     encode_mode,
 )
-
-LEARN_EVERY = 4
-"""Of the composed frames, one in so many is asked how long it took: the question is a round trip."""
 
 
 class Screen:
@@ -53,7 +52,8 @@ class Screen:
         self._tearing = Tearing(crtc)
         self._damage = Damage(screen)
         self._flights = Flights(stage, self._swapchain.timeline)
-        self._planned_ns: int | None = None
+        self.flip_watch = FlipWatch(stage, crtc, self._flights)
+        self._lessons = Lessons(stage.device, output)
         self._direct: set[Surface] = set()
         """Surfaces that the last latch put on planes: a new buffer of theirs needs no composition."""
         self.visible: dict[Surface, None] = {}
@@ -79,6 +79,7 @@ class Screen:
         stage.device.call(ModeDestroyBlob(blob_id=blob))  # the CRTC's state has it now
         self.crtc.taken({self.crtc.primary: show})
         self._flights.take_off(frame, reply, now_ns)
+        self.flip_watch.took_off(now_ns)
         self.output.phase = Phase.FLIPPING
 
     def damaged(self, surface: Surface, rects: Iterable[Rect], now_ns: int) -> None:
@@ -93,6 +94,12 @@ class Screen:
     def _hurry(self, surface: Surface, now_ns: int) -> None:
         if self._tearing.could_follow(surface, self._flights.planes, now_ns):
             self.output.hurry(now_ns)
+
+    def repaint(self, now_ns: int) -> None:
+        """What the GPU was painting is lost."""
+        self._damage.forget()
+        self.output.expect_composition(now_ns)
+        self.output.cue(Cue.DAMAGED, now_ns)
 
     def latch(self, now_ns: int) -> None:
         """Fix what the next frame shows and give it to the kernel."""
@@ -126,7 +133,7 @@ class Screen:
         self._direct = {element.surface for element in arrangement.planes.values()}
         self.output.margin.expects_composition = False
         self.output.cue(Cue.LATCHED, now_ns)
-        self._planned_ns = None if frame.composed_point else frame.planned_ns
+        self._lessons.latched(frame)
         self._stage.journal.latched(
             self.output.name, frame.number, target_ns=frame.target_ns,
             margin_ns=frame.target_ns - frame.planned_ns, how=frame.how,
@@ -141,12 +148,14 @@ class Screen:
 
     def flipped(self, flip: FlipComplete, now_ns: int) -> None:
         """The display took the frame at `flip.time_ns`."""
+        if not self._flights.is_in_air(flip.user_data):
+            return  # known already (KMS-07)
         output = self.output
         output.grid.seen(time_ns=flip.time_ns, sequence=flip.sequence)
         frame = self._flights.land(now_ns)
         if frame.is_torn:  # the event tells the vblank before
             flip = replace(flip, time_ns=now_ns)
-        self._learn(frame, flip.time_ns)
+        self._lessons.flipped(frame, flip.time_ns)
         self._stage.journal.flipped(
             output.name, frame.number, sequence=flip.sequence, target_ns=frame.target_ns,
             time_ns=flip.time_ns,
@@ -159,10 +168,8 @@ class Screen:
             self._hurry(surface, now_ns)
 
     def settled(self, now_ns: int) -> None:
-        """The work of latching ended now. A composed frame's end is its fence, not this."""
-        if self._planned_ns is not None:
-            self.output.margin.direct.learn(now_ns - self._planned_ns)
-            self._planned_ns = None
+        """The work of latching ended now."""
+        self._lessons.settled(now_ns)
 
     # -- what to show -----------------------------------------------------------------------------
 
@@ -279,40 +286,37 @@ class Screen:
         frame.waits_for = frozenset(
             loan for loan in (*frame.read, *frame.planes) if is_unfinished(loan, self._stage.policy.implicit)
         )
-        is_sample = frame.number % LEARN_EVERY == 0 or not self.output.margin.composed.is_sure
-        if frame.composed_point and is_sample:
+        if frame.composed_point and self._lessons.is_sample(frame):
             frame.composed_fence = fences.pop(self.crtc.primary)
         self._flights.take_off(frame, reply, now_ns)
-
-    # -- what it taught us ------------------------------------------------------------------------
-
-    def _learn(self, frame: Frame, flip_ns: int) -> None:
-        fence, frame.composed_fence = frame.composed_fence, None
-        if fence is not None:
-            info = self._stage.device.call(SyncFileInfo(fd=fence, num_fences=1))
-            self._stage.device.close_fd(fence)
-            if not frame.waits_for and info.status > 0 and info.fences:
-                self.output.margin.composed.learn(info.fences[0].timestamp_ns - frame.planned_ns)
-        is_late = flip_ns - frame.target_ns > self.output.refresh_ns // 2
-        if is_late and not frame.waits_for and not frame.is_first:
-            costs = self.output.margin.composed if frame.composed_point else self.output.margin.direct
-            costs.missed()
+        self.flip_watch.took_off(now_ns)
 
     # -- end --------------------------------------------------------------------------------------
 
     def close(self, now_ns: int) -> None:
-        """The output is gone, or everything is."""
+        """Everything ends."""
+        self._leave(now_ns)
+        self._flights.close(now_ns)
+        self._swapchain.close()
+
+    def darken(self, now_ns: int) -> Darkening:
+        """Its connector is gone. What is left takes the flip events from here on."""
+        self._leave(now_ns)
+        rest = Darkening(self._stage, self.crtc, self._flights, self._swapchain, self.flip_watch)
+        rest.begin(now_ns)
+        return rest
+
+    def _leave(self, now_ns: int) -> None:
         frame = self._flights.in_air
         if frame is not None:
             self._stage.feedback.abandon(frame, now_ns)
             if frame.composed_fence is not None:
                 self._stage.device.close_fd(frame.composed_fence)
+                frame.composed_fence = None
         for surface in self.visible:
             surface.shown_on.remove(self.output)
         self.visible = {}
         self._captures.stop(self.output, now_ns)
-        self._flights.close(now_ns)
-        self._swapchain.close()
 
     def check_invariants(self) -> None:
         self.output.check_invariants()

@@ -45,6 +45,12 @@ class Windows:
             return known[window.output]
         return choose_output(self.outputs, self._stage.scene.windows)
 
+    def outputs_changed(self) -> None:
+        """Those that fill an output may fill another one now."""
+        for window in self._stage.scene.windows:
+            if window.wanted is not WindowState.NORMAL:
+                self.configure(window)
+
     # -- configure --------------------------------------------------------------------------------
 
     def configure(self, window: Toplevel) -> None:

@@ -1,6 +1,7 @@
 """The render engine: one job at a time, for a turn of some slices; painting happens at the end of a turn."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Final
 
 from syncline.kms_model.gpu.job import Job
@@ -21,6 +22,7 @@ class Engine:
         self._turn_over = turn_over
         self._start_ns = 0
         self._end: Deadline | None = None
+        self._turns = 0
 
     def run(self, job: Job, *, limit_ns: int, alone: bool) -> None:
         """Work on `job` until `limit_ns` of its own time is spent, at most; for one slice if it is not `alone`.
@@ -29,6 +31,7 @@ class Engine:
         """
         assert self.job is None, "one job at a time"
         self.job = job
+        self._turns += 1
         turn_ns = SLICE_NS
         if alone:
             turn_ns = max(turn_ns, job.picture.step_ns(job.elapsed_ns, paint_ns=SLICE_NS))
@@ -49,12 +52,15 @@ class Engine:
         """Drop the running job as it is."""
         assert self._end is not None, "nothing runs"
         self._end.cancel()
+        self._turns += 1
         self.job, self._end = None, None
 
     def _book(self, when_ns: int) -> None:
-        self._end = self._kernel.call_at(when_ns, self._finish_turn)
+        self._end = self._kernel.call_at(when_ns, partial(self._finish_turn, self._turns))
 
-    def _finish_turn(self) -> None:
+    def _finish_turn(self, turn: int) -> None:
+        if turn != self._turns:
+            return  # stopped at this very instant
         job, self.job, self._end = self.job, None, None
         assert job is not None, "a turn has a job"
         job.elapsed_ns += self._kernel.now_ns - self._start_ns

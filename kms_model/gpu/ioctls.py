@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from errno import E2BIG, EACCES, EAGAIN, ECANCELED, EINVAL, ENOENT
 from typing import Any, Final
 
+from syncline.kms_model.accesses import Access, Carrier, Reservation, Submission, Wait
 from syncline.kms_model.buffer import GemObject
 from syncline.kms_model.fence import Fence
 from syncline.kms_model.file import File
@@ -17,7 +18,7 @@ from syncline.kms_model.observer import AwaitedPoint
 from syncline.kms_model.profiles import Profile
 from syncline.kms_model.quirks import Quirks
 from syncline.kms_model.resv import Usage, usage_for
-from syncline.kms_model.sync_file import fence_of, publish_fence
+from syncline.kms_model.sync_file import SyncFile, fence_of, publish_fence
 from syncline.kms_model.syncobj import Syncobj
 from syncline.kms_model.uapi import (
     Blit,
@@ -103,6 +104,10 @@ class Gpu:
             )
         out_fence = self._out_fence(file, job) if request.out_fence else Fd(-1)
         _publish(self._kernel, job, checked, implicit=request.implicit)
+        if self._kernel.accesses is not None:
+            self._kernel.accesses.submitted(file, _submission(file, request, checked, job))
+            if out_fence != -1:
+                self._kernel.accesses.given(file, out_fence, ())
         self.scheduler.push(entity, job)
         return SubmitReply(job.finished.seqno, out_fence)
 
@@ -259,6 +264,29 @@ def _buffers(checked: _Checked) -> Iterator[tuple[GemObject, bool]]:
     for gem in dict.fromkeys(pixels.gem for pixels in checked.sources.values()):
         if gem is not target:
             yield gem, False
+
+
+def _submission(file: File, request: Submit, checked: _Checked, job: Job) -> Submission:
+    """What an observer of buffers is told."""
+    carriers: list[Carrier] = [_awaited(file, point) for point in request.in_points]
+    in_file = file.kernel.descriptors.find(request.in_fence, SyncFile)
+    if in_file is not None:
+        carriers.append(in_file)
+    waits = [Wait(carrier, fence) for carrier, fence in zip(carriers, checked.waits, strict=True)]
+    waits += [Wait(_awaited(file, point), None) for point in request.user_in_points]
+    accesses = [Access(gem.resv, write) for gem, write in _buffers(checked)]
+    if request.implicit:
+        waits += [Wait(Reservation(resv, usage_for(write=writes)), None) for resv, writes in accesses]
+    return Submission(
+        queue=checked.entity,
+        job=job,
+        finished=job.finished,
+        label=request.label,
+        accesses=accesses,
+        waits=waits,
+        outs=[syncobj.awaited(point) for syncobj, point in checked.outs],
+        implicit=request.implicit,
+    )
 
 
 def _publish(kernel: Kernel, job: Job, checked: _Checked, *, implicit: bool) -> None:

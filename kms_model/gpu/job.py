@@ -44,6 +44,7 @@ class Job:
         "error",
         "finished",
         "label",
+        "note",
         "picture",
         "scheduled",
         "started",
@@ -54,6 +55,7 @@ class Job:
         self.scheduled = scheduled
         self.finished = finished
         self.label = label
+        self.note: object | None = None
         self.started = False
         self.elapsed_ns = 0
         self.error = 0
@@ -108,6 +110,7 @@ class Entity:
     def __init__(self, kernel: Kernel, priority: Priority) -> None:
         self.priority = priority
         self.queue: deque[Job] = deque()
+        self.note: object | None = None
         self.guilty = False
         """A job of it hung: later ones are cancelled, new ones refused."""
         self.killed = False

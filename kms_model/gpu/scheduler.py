@@ -110,6 +110,8 @@ class Scheduler:
         self._engine.run(job, limit_ns=self._timeout_ns, alone=not rivals)
         if not job.started:
             job.started = True
+            if self._kernel.accesses is not None:
+                self._kernel.accesses.job_begins(job)
             self._report("run", job)
             job.scheduled.signal(self._kernel.now_ns)
 
@@ -146,6 +148,8 @@ class Scheduler:
         if error:
             job.finished.set_error(error)
         self._report("done", job)
+        if self._kernel.accesses is not None:
+            self._kernel.accesses.job_ends(job)
         job.finished.signal(now_ns)
 
     def _report(self, stage: str, job: Job) -> None:
