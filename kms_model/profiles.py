@@ -16,6 +16,8 @@ class CrtcLayout:
     overlays: int = 0
     cursor: bool = False
     writeback: bool = False
+    vblank_lead_ns: int = 0
+    """Its vblanks come this much before those of a CRTC that was switched on with it: timers are not in step."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,6 +49,8 @@ class Profile:
     the CRTC is still off, and their event is sent at once."""
     waits_for_flip: bool = True
     """The commit tail waits for flip_done rather than for one vblank (kernel.md 3.3, step 12)."""
+    worker_late_ns: int = 0
+    """How late the worker of a NONBLOCK commit begins: with no vblank, what else the caller gets done before the flip."""
     one_format_planes: bool = False
     """Primary planes show XRGB8888 and cursors ARGB8888, nothing else (virtio_gpu)."""
     primary_covers_crtc: bool = False

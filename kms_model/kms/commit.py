@@ -18,6 +18,7 @@ from syncline.kms_model.kms.user_points import accepted, check_out_points
 from syncline.kms_model.kms.waiting import wait_for_fences
 from syncline.kms_model.resv import Usage
 from syncline.kms_model.trace import CommitTrace
+from syncline.kms_model.task import Completion
 from syncline.kms_model.uapi import DeviceError
 
 THROTTLE_NS: Final = 10_000_000_000
@@ -33,12 +34,20 @@ async def commit(display: Display, state: AtomicState, *, nonblock: bool) -> Non
         prepare(display, plane_state)
     tail = await carry_out(display, state, nonblock=nonblock)
     if nonblock:
-        display.kernel.spawn(tail.run())
+        display.kernel.spawn(_worker(display, tail))
     else:
         await tail.run()
 
 
 async def carry_out(display: Display, state: AtomicState, *, nonblock: bool) -> Tail:
+async def _worker(display: Display, tail: Tail) -> None:
+    late_ns = display.profile.worker_late_ns
+    if late_ns:
+        deadline_ns = display.kernel.now_ns + late_ns
+        await display.kernel.wait(Completion(), deadline_ns=deadline_ns, interruptible=False)
+    await tail.run()
+
+
     """Steps 6 and 7: the waits before the point of no return, and the swap. What is left is the tail."""
     _show(display, state)
     if not nonblock:

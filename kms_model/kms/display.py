@@ -11,6 +11,7 @@ from syncline.kms_model.kms.objects import Blob, Connector, Crtc, Framebuffer, M
 from syncline.kms_model.kms.property import Catalogue
 from syncline.kms_model.kms.state import AtomicState, Parked
 from syncline.kms_model.kms.view import CrtcView
+from syncline.kms_model.kms.vblank import Vblank
 from syncline.kms_model.profiles import CrtcLayout, Profile
 from syncline.kms_model.quirks import Quirks
 from syncline.kms_model.trace import Warn
@@ -55,8 +56,8 @@ class Display:
         self._objects: dict[int, ModeObject] = {}
         self._next_id = self.catalogue.next_id
         self._free_ids: list[int] = []
-        for _ in profile.crtcs:
-            self._add_crtc()
+        for layout in profile.crtcs:
+            self._add_crtc(layout)
         for layout, crtc in zip(profile.crtcs, tuple(self.crtcs), strict=True):
             self._add_planes_above(layout, crtc)
             self._add_connectors(layout, crtc)
@@ -153,9 +154,10 @@ class Display:
 
     # -- building ------------------------------------------------------------------------------
 
-    def _add_crtc(self) -> None:
-        index = len(self.crtcs)
-        crtc = self.register(Crtc(self.new_id(), self.catalogue.of_crtc, self.kernel, index))
+    def _add_crtc(self, layout: CrtcLayout) -> None:
+        vblank = Vblank(self.kernel, lead_ns=layout.vblank_lead_ns)
+        context = self.kernel.new_context()
+        crtc = self.register(Crtc(self.new_id(), self.catalogue.of_crtc, vblank, len(self.crtcs), context))
         self.crtcs.append(crtc)
         self.primaries[crtc] = self._add_plane(PlaneType.PRIMARY, crtc)
 

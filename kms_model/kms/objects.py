@@ -9,7 +9,6 @@ from typing import Final
 
 from syncline.kms_model.buffer import GemObject
 from syncline.kms_model.fence import Fence
-from syncline.kms_model.kernel import Kernel
 from syncline.kms_model.kms.event import FlipEvent
 from syncline.kms_model.kms.lock import ModesetLock
 from syncline.kms_model.kms.mode import Output
@@ -171,12 +170,14 @@ class ConnectorState:
 class Crtc(ModeObject):
     type = ObjectType.CRTC
 
-    def __init__(self, id: int, properties: tuple[Property, ...], kernel: Kernel, index: int) -> None:
+    def __init__(
+        self, id: int, properties: tuple[Property, ...], vblank: Vblank, index: int, fence_context: int
+    ) -> None:
         super().__init__(id, properties)
         self.index = index
         self.lock = ModesetLock()
-        self.vblank = Vblank(kernel)
-        self.fence_context = kernel.new_context()
+        self.vblank = vblank
+        self.fence_context = fence_context
         self.fence_seqno = 0
         self.state = CrtcState()
         self.commits: list[CrtcCommit] = []

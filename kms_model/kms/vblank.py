@@ -74,8 +74,10 @@ class Grid:
 class Vblank:
     """drm_vblank_crtc of one CRTC."""
 
-    def __init__(self, kernel: Kernel) -> None:
+    def __init__(self, kernel: Kernel, *, lead_ns: int = 0) -> None:
+        """`lead_ns`: how long before being switched on its timer began."""
         self._kernel = kernel
+        self._lead_ns = lead_ns
         self._grid: Grid | None = None
         self._count = 0
         self._time_ns = 0
@@ -108,7 +110,8 @@ class Vblank:
         """drm_crtc_vblank_on. The counter moves by one, so that no number is seen before and after."""
         count, _ = self.last()
         now_ns = self._kernel.now_ns
-        self._grid = Grid(mode, start_ns=now_ns, count=count + 1, vrr_min_mhz=vrr_min_mhz)
+        start_ns = now_ns - self._lead_ns
+        self._grid = Grid(mode, start_ns=start_ns, count=count + 1, vrr_min_mhz=vrr_min_mhz)
         self._vrr_min_mhz = vrr_min_mhz
 
     def vary(self, vrr_min_mhz: int) -> None:

@@ -9,7 +9,7 @@ from syncline.kms_model.checker import Checker, Ledger
 from syncline.kms_model.checker.watch import close_books
 from syncline.kms_model.device import Device
 from syncline.kms_model.kernel import Kernel
-from syncline.kms_model.profiles import profile
+from syncline.kms_model.profiles import Profile, profile
 from syncline.kms_model.sync_file import SyncFile
 from syncline.kms_model.task import Pending
 from syncline.kms_model.trace import TraceEvent, Warn
@@ -59,8 +59,12 @@ class Machine:
     With a `ledger` it is watched, and in the end it waits for what the process has left behind.
     """
 
-    def __init__(self, kernel_name: KernelName, *, now_ns: int, ledger: Ledger | None = None) -> None:
+    def __init__(
+        self, kernel_name: KernelName, *, now_ns: int, ledger: Ledger | None = None, other: Profile | None = None
+    ) -> None:
+        """`other` takes the place of the driver of its name."""
         self._kernel_version = KERNELS[kernel_name]
+        self._other = other
         self.warnings: list[str] = []
         self.kernel = Kernel(now_ns=now_ns, trace=self._note)
         self.kernel.descriptors.hears_of_polls = True
@@ -124,10 +128,13 @@ class Machine:
 
     def _device(self, name: str) -> Device | None:
         if name not in self._devices:
-            try:
-                found = profile(name, self._kernel_version)
-            except KeyError:
-                return None
+            if self._other is not None and name == self._other.name:
+                found = self._other
+            else:
+                try:
+                    found = profile(name, self._kernel_version)
+                except KeyError:
+                    return None
             self._devices[name] = Device(found, kernel=self.kernel)
         return self._devices[name]
 

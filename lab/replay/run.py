@@ -3,6 +3,7 @@
 from typing import Final
 
 from syncline.kms_model.checker import Ledger
+from syncline.kms_model.profiles import Profile
 from syncline.lab.replay.machine import KernelName, Machine
 from syncline.lab.replay.perform import perform
 from syncline.lab.replay.process import Fault, Process, Skip
@@ -15,9 +16,19 @@ BOOTED_NS: Final = 100 * NS_PER_S
 """Instants of a run are "large", as on a machine that has been up for a while."""
 
 
-def run_scenario(scenario: Scenario, device: str, kernel: KernelName, *, ledger: Ledger | None = None) -> Run:
-    """`kernel` names one of `machine.KERNELS`. An exception is a fault of the model. `ledger`: under the checker."""
-    machine = Machine(kernel, now_ns=BOOTED_NS, ledger=ledger)
+def run_scenario(
+    scenario: Scenario,
+    device: str,
+    kernel: KernelName,
+    *,
+    ledger: Ledger | None = None,
+    other: Profile | None = None,
+) -> Run:
+    """`kernel` names one of `machine.KERNELS`. An exception is a fault of the model. `ledger`: under the checker.
+
+    `other` takes the place of the driver of its name.
+    """
+    machine = Machine(kernel, now_ns=BOOTED_NS, ledger=ledger, other=other)
     threads = Threads(machine, start_ns=BOOTED_NS)
     process = Process(machine, threads, device)
     run = Run("ok")

@@ -17,7 +17,7 @@ from syncline.kms_model.checker.known import UPSTREAM
 from syncline.lab.exit import ALL_SKIPPED, FAIL, PASS, Usage
 from syncline.lab.manners import shown_default
 from syncline.lab.replay.compare import STATUS, Difference, differences
-from syncline.lab.replay.explained import UNREPEATABLE
+from syncline.lab.replay.explained import alternatives
 from syncline.lab.replay.machine import KERNELS, KernelName
 from syncline.lab.replay.result import Results, Run
 from syncline.lab.replay.run import run_scenario
@@ -128,8 +128,18 @@ def _verdict(
         verdict = Verdict(Run(f"model fault: {type(fault).__name__}: {fault}"))
     if recorded is not None:
         verdict.differences = differences(scenario, expected=recorded, model=verdict.run)
-        verdict.explanation = UNREPEATABLE.get((kernel, f"{scenario.id}@{device}"))
+        if verdict.differences:
+            verdict.explanation = _explanation(scenario, device, kernel, recorded)
     return verdict
+
+
+def _explanation(scenario: Scenario, device: str, kernel: KernelName, recorded: Run) -> str | None:
+    """Why the kernel did otherwise, if it is known to do so now and then and this is how."""
+    for alternative in alternatives(kernel, f"{scenario.id}@{device}"):
+        run = run_scenario(scenario, device, kernel, other=alternative.machine)
+        if not differences(scenario, expected=recorded, model=run):
+            return alternative.why
+    return None
 
 
 def _tell(name: str, scenario: Scenario, verdict: Verdict) -> None:
