@@ -1,18 +1,20 @@
-"""Targets that are processes: a Syncline of our own, or whatever a command starts."""
+"""Targets that are processes: a Syncline of our own, or whatever a command starts, or what runs already."""
 
 import os
 import shlex
+import socket
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
 
-from syncline.conformance.provider import Modelled, provider_at
-from syncline.conformance.target import SocketTarget
+from syncline.conformance.provider import Modelled, Provider, provider_at
+from syncline.conformance.target import SocketTarget, Stand
 from syncline.kms_model.exchange import Exchange
 from syncline.kms_model.loops import RealLoop
 from syncline.kms_model.remote import RemoteFile
@@ -37,7 +39,13 @@ def running(name: str, *, device: Path | None) -> Iterator[SocketTarget]:
         path = socket_path(name, os.environ)
     except KeyError:
         raise Usage("XDG_RUNTIME_DIR is not set: set it, or give --socket an absolute path") from None
-    yield _introduced(SocketTarget(path, provider=provider_at(device)))
+    target = SocketTarget(path, provider=provider_at(device))
+    try:
+        pid = target.find_pid()
+    except OSError as error:
+        raise Usage(f"nobody answers at {path} ({error.strerror}): start the compositor first") from None
+    target.name = f"{_command_of(pid)} (pid {pid})"
+    yield target
 
 
 @contextmanager
@@ -47,64 +55,91 @@ def started(command: str, *, device: Path | None) -> Iterator[SocketTarget]:
         words = shlex.split(command)
     except ValueError as error:
         raise Usage(f"--command {command!r}: {error}") from None
-    with _folder() as folder, ExitStack() as owned:
-        path = _served(words, folder, owned, lambda: _display_in(folder))
-        yield _introduced(SocketTarget(path, provider=provider_at(device)))
+
+    def start(owned: ExitStack) -> Place:
+        folder = owned.enter_context(_folder())
+        compositor = _served(words, folder, owned, lambda: _display_in(folder))
+        return Place(*compositor, provider_at(device))
+
+    with ExitStack() as owned:
+        target = StartedTarget(start, owned)
+        target.name = f"{_command_of(target.find_pid())} (pid {target.find_pid()})"
+        yield target
 
 
-class MessageTarget(SocketTarget):
+@contextmanager
+def own(*, with_messages: bool = False) -> Iterator[SocketTarget]:
+    """Device and compositor of this project as processes. Raises Usage."""
+    with ExitStack() as owned:
+        kind = MessageTarget if with_messages else StartedTarget
+        target = kind(_start_syncline, owned)
+        kinship = "syncline over ZeroMQ" if with_messages else "syncline"
+        target.name = f"{kinship} (pid {target.find_pid()})"
+        yield target
+
+
+def _start_syncline(owned: ExitStack) -> "Place":
+    folder = owned.enter_context(_folder())
+    node, syncline = folder / "card0", [sys.executable, "-m", "syncline"]
+    device = [*syncline, "device", "--allow-faults", "--socket", str(node)]
+    _served(device, folder, owned, lambda: node if _answers(node, socket.SOCK_SEQPACKET) else None)
+    compositor = [*syncline, "compositor", "--device", str(node), "--zmq", _endpoint(node)]
+    return Place(*_served(compositor, folder, owned, lambda: _display_in(folder)), Modelled(node))
+
+
+def _endpoint(node: Path) -> str:
+    return f"ipc://{node.parent}/messages"
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a compositor that was started can be reached."""
+
+    process: Process
+    path: Path
+    provider: Provider
+
+
+class StartedTarget(SocketTarget):
+    """A compositor of ours to end: the next case gets another one, and so it does after a crash."""
+
+    def __init__(self, start: Callable[[ExitStack], Place], owned: ExitStack) -> None:
+        self._start = start
+        self._parts = owned.enter_context(ExitStack())
+        self._place = start(self._parts)
+        super().__init__(self._place.path, provider=self._place.provider)
+
+    @contextmanager
+    def stand(self) -> Iterator[Stand]:
+        if self._place.process.poll() is not None:
+            self._parts.close()
+            self._place = self._start(self._parts)
+            self.path, self.provider = self._place.path, self._place.provider
+            self.find_pid()
+        with super().stand() as stand:
+            yield stand
+
+    def end(self) -> None:
+        """As its user would end it."""
+        _stop(self._place.process)
+
+
+class MessageTarget(StartedTarget):
     """The same compositor by its other door: MessagePack over ZeroMQ, descriptors by the device node."""
 
-    def __init__(self, path: Path, *, device: Path, endpoint: str) -> None:
-        super().__init__(path, provider=Modelled(device))
-        self._node = device
-        self._endpoint = endpoint
-
     def dial(self, loop: RealLoop) -> Transport:
-        return zmq.connect(loop, self._endpoint, Exchange(RemoteFile(self._node, "render")))
+        provider = self.provider
+        assert isinstance(provider, Modelled), "a Syncline of our own"
+        return zmq.connect(loop, _endpoint(provider.path), Exchange(RemoteFile(provider.path, "render")))
 
     def new_wire(self) -> Wire:
         return MsgpackWire(message_bytes=MESSAGE_BYTES_MAX)
 
 
 @contextmanager
-def own(*, with_messages: bool = False) -> Iterator[SocketTarget]:
-    """Device and compositor of this project as processes. Raises Usage."""
-    syncline = [sys.executable, "-m", "syncline"]
-    with _folder() as folder, ExitStack() as owned:
-        node = folder / "card0"
-        _served(
-            [*syncline, "device", "--allow-faults", "--socket", str(node)],
-            folder,
-            owned,
-            lambda: _socket(node),
-        )
-        endpoint = f"ipc://{folder}/messages"
-        messages = ["--zmq", endpoint] if with_messages else []
-        compositor = [*syncline, "compositor", "--device", str(node), *messages]
-        path = _served(compositor, folder, owned, lambda: _display_in(folder))
-        if with_messages:
-            yield _introduced(MessageTarget(path, device=node, endpoint=endpoint), "syncline over ZeroMQ")
-        else:
-            yield _introduced(SocketTarget(path, provider=Modelled(node)), "syncline")
-
-
-@contextmanager
 def _folder() -> Iterator[Path]:
     with TemporaryDirectory(prefix="syncline-conform-") as name:
         yield Path(name)
-
-
-def _introduced(target: SocketTarget, name: str = "") -> SocketTarget:
-    """With the name of the process behind the socket."""
-    try:
-        pid = target.find_pid()
-    except OSError as error:
-        raise Usage(
-            f"nobody answers at {target.path} ({error.strerror}): start the compositor first"
-        ) from None
-    target.name = f"{name or _command_of(pid)} (pid {pid})"
-    return target
 
 
 def _command_of(pid: int) -> str:
@@ -114,8 +149,10 @@ def _command_of(pid: int) -> str:
         return "compositor"
 
 
-def _served(words: Sequence[str], folder: Path, owned: ExitStack, find: Callable[[], Path | None]) -> Path:
-    """Start a process and wait for the socket it makes. Raises Usage."""
+def _served(
+    words: Sequence[str], folder: Path, owned: ExitStack, find: Callable[[], Path | None]
+) -> tuple[Process, Path]:
+    """Start a process and wait until its socket answers. Raises Usage."""
     environment = {
         key: value for key, value in os.environ.items() if key not in {"WAYLAND_DISPLAY", "DISPLAY"}
     }
@@ -133,15 +170,17 @@ def _served(words: Sequence[str], folder: Path, owned: ExitStack, find: Callable
         if time.monotonic() > give_up_s:
             raise Usage(f"{words[0]} made no socket in $XDG_RUNTIME_DIR within {READY_S:.0f} s")
         time.sleep(LOOK_AGAIN_S)
-    return path
+    return process, path
 
 
 def _display_in(folder: Path) -> Path | None:
-    return next((each for each in sorted(folder.glob("wayland-*")) if each.is_socket()), None)
+    return next((each for each in sorted(folder.glob("wayland-*")) if _answers(each)), None)
 
 
-def _socket(path: Path) -> Path | None:
-    return path if path.is_socket() else None
+def _answers(path: Path, kind: socket.SocketKind = socket.SOCK_STREAM) -> bool:
+    """Between bind and listen there is a socket that nobody answers at."""
+    with socket.socket(socket.AF_UNIX, kind) as probe:
+        return path.is_socket() and probe.connect_ex(str(path)) == 0
 
 
 def _stop(process: Process) -> None:

@@ -25,7 +25,7 @@ LIGHTING_NS: Final = NS_PER_S // 10
 """The screens have had their first frame by then."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class VirtualStand:
     """One Syncline. Who needs more than its socket finds `driver` and `node` here."""
 
@@ -33,6 +33,7 @@ class VirtualStand:
     node: LocalNode
     driver: Driver
     endurance: float = 1.0
+    is_ended: bool = False
 
     def connect(self) -> Transport:
         ours, theirs = pair(self.loop)
@@ -46,9 +47,32 @@ class VirtualStand:
     def open_device(self, node: str) -> DeviceFile:
         return self.node.open(node)
 
+    def pointer(self) -> "Hand":
+        return Hand(self)
+
+    def end(self) -> None:
+        self.driver.close()
+        self.is_ended = True
+
     def fd_count(self) -> int | None:
         """Of this process, tester and machine included: they are the same before and after."""
         return count_fds(os.getpid())
+
+
+@dataclass(frozen=True, slots=True)
+class Hand:
+    """On the pointer, which no device is behind otherwise."""
+
+    stand: VirtualStand
+
+    def move(self, *, x: int, y: int) -> None:
+        self.stand.driver.core.seat.move_pointer(x=x, y=y, now_ns=self.stand.loop.now_ns())
+        self.stand.driver.server.settle()
+
+    def press(self, button: int, *, pressed: bool) -> None:
+        now_ns = self.stand.loop.now_ns()
+        self.stand.driver.core.seat.press(button=button, pressed=pressed, now_ns=now_ns)
+        self.stand.driver.server.settle()
 
 
 class VirtualTarget:
@@ -65,8 +89,10 @@ class VirtualTarget:
         try:
             driver = Driver(loop, node.open(), policy=Policy(), caps={}, report=_unheard)
             loop.run_until_complete(sleep_until(loop, loop.now_ns() + LIGHTING_NS))
-            yield VirtualStand(loop, node, driver)
-            driver.server.close()
+            stand = VirtualStand(loop, node, driver)
+            yield stand
+            if not stand.is_ended:
+                driver.server.close()
             loop.run_until_complete(sleep_until(loop, loop.now_ns() + LIGHTING_NS))
         finally:
             node.close()

@@ -1,13 +1,14 @@
 """What a suite can be pointed at. The suite knows a compositor only by what is here."""
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Protocol
 
 from syncline.conformance.provider import NOTHING, Provider
+from syncline.conformance.verdict import Skip
 from syncline.kms_model.loops import RealLoop, VirtualLoop
 from syncline.kms_model.uapi import DeviceFile
 from syncline.protocol.transport import Transport
@@ -17,6 +18,7 @@ from syncline.protocol.wire import Wire
 TestLoop = RealLoop | VirtualLoop
 
 REAL_ENDURANCE: Final = 0.2
+NOT_OURS: Final = "a compositor that may be ended (not --socket)"
 
 
 class Stand(Protocol):
@@ -46,6 +48,26 @@ class Stand(Protocol):
         """How many descriptors the compositor has open; None when that cannot be seen."""
         ...
 
+    def pointer(self) -> "Pointer | None":
+        """The seat's pointer in the tester's hand; None: nobody moves it."""
+        ...
+
+    def end(self) -> None:
+        """End the compositor as its user would, for good. Raises Skip when it is not ours to end."""
+        ...
+
+
+class Pointer(Protocol):
+    """An input device."""
+
+    def move(self, *, x: int, y: int) -> None:
+        """To this pixel of the whole desktop."""
+        ...
+
+    def press(self, button: int, *, pressed: bool) -> None:
+        """A button of linux/input-event-codes.h goes down or up."""
+        ...
+
 
 class Target(Protocol):
     """Something to be judged, once per case."""
@@ -59,20 +81,27 @@ class Target(Protocol):
 @dataclass(frozen=True, slots=True)
 class _SocketStand:
     loop: RealLoop
-    dial: Callable[[RealLoop], Transport]
-    new_wire: Callable[[], Wire | None]
-    provider: Provider
+    target: "SocketTarget"
     pid: int | None
     endurance: float = REAL_ENDURANCE
 
     def connect(self) -> Transport:
-        return self.dial(self.loop)
+        return self.target.dial(self.loop)
+
+    def new_wire(self) -> Wire | None:
+        return self.target.new_wire()
 
     def open_device(self, node: str) -> DeviceFile | None:
-        return self.provider.open(node)
+        return self.target.provider.open(node)
 
     def fd_count(self) -> int | None:
         return None if self.pid is None else count_fds(self.pid)
+
+    def pointer(self) -> Pointer | None:
+        return None
+
+    def end(self) -> None:
+        self.target.end()
 
 
 def count_fds(pid: int) -> int | None:
@@ -100,6 +129,10 @@ class SocketTarget:
         """For one connection."""
         return None
 
+    def end(self) -> None:
+        """Raises Skip: whoever started it wants to keep it."""
+        raise Skip(NOT_OURS)
+
     def find_pid(self) -> int:
         """Whose socket it is. Raises OSError when nobody answers."""
         loop = RealLoop()
@@ -116,7 +149,7 @@ class SocketTarget:
         loop = RealLoop()
         asyncio.set_event_loop(loop)
         try:
-            yield _SocketStand(loop, self.dial, self.new_wire, self.provider, self._pid)
+            yield _SocketStand(loop, self, self._pid)
         finally:
             asyncio.set_event_loop(None)
             loop.close()
