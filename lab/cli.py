@@ -52,6 +52,11 @@ VERBS: Final = {
         "Messages on both wires: encoding, decoding, a round trip beside a bare echo, and many idle clients.",
         "syncline bench wire --json",
     ),
+    "matrix": Verb(
+        "lab.matrix.verb:matrix",
+        "Every kind of client on every kind of compositor and display: who stalls where, and what it costs.",
+        "syncline matrix --png matrix.png",
+    ),
     "replay": Verb(
         "lab.replay.verb:replay",
         "Run recorded ioctl scenarios and compare with real kernels.",

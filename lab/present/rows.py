@@ -126,15 +126,16 @@ def read_events(stage: Stage, takes: Iterable[Take]) -> Events:
     """What everybody wrote to its file. Our own compositor's are those of `stage`."""
     events = Events()
     for take in takes:
-        events.clients[take.key] = _decoded(take.events, msgspec.json.Decoder(ClientEvent))
+        events.clients[take.key] = decoded(take.events, msgspec.json.Decoder(ClientEvent))
     if stage.events is not None:
-        events.compositor = _decoded(stage.events, msgspec.json.Decoder(report.ReportEvent))
+        events.compositor = decoded(stage.events, msgspec.json.Decoder(report.ReportEvent))
     if stage.device_events is not None:
-        events.device = _decoded(stage.device_events, msgspec.json.Decoder(DeviceEvent))
+        events.device = decoded(stage.device_events, msgspec.json.Decoder(DeviceEvent))
     return events
 
 
-def _decoded(path: Path, decoder: msgspec.json.Decoder[E]) -> list[E]:
+def decoded(path: Path, decoder: msgspec.json.Decoder[E]) -> list[E]:
+    """A file of JSON lines."""
     return decoder.decode_lines(path.read_bytes())
 
 

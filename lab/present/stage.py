@@ -132,15 +132,21 @@ def _make_reachable(directory: Path) -> None:
 
 @contextmanager
 def ours(
-    directory: Path, *, output_mode: str, with_device_events: bool, with_messages: bool
+    directory: Path,
+    *,
+    output_mode: str,
+    with_device_events: bool,
+    with_messages: bool,
+    of_device: Sequence[str] = (),
+    of_compositor: Sequence[str] = (),
 ) -> Iterator[Stage]:
-    """A device node and a compositor on it. Raises Usage."""
+    """A device node and a compositor on it, each with flags of its own. Raises Usage."""
     directory.mkdir(mode=0o700)
     node, wayland = directory / "card0", directory / "wayland-1"
     events, device_events = directory / "compositor.jsonl", directory / "device.jsonl"
     environment = os.environ | {"XDG_RUNTIME_DIR": str(directory)}
     tool = [sys.executable, "-m", "syncline"]
-    device_words = ["device", "--socket", str(node), "--output", output_mode]
+    device_words = ["device", "--socket", str(node), "--output", output_mode, *of_device]
     if with_device_events:
         device_words += ["--events", str(device_events)]
     compositor_words = [
@@ -151,6 +157,7 @@ def ours(
         str(wayland),
         "--events",
         str(events),
+        *of_compositor,
     ]
     endpoint = f"ipc://{directory}/messages" if with_messages else ""
     if endpoint:

@@ -2,15 +2,15 @@
 
 import csv
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
 import msgspec
 from rich.console import Console
 
-from syncline.lab.exit import PASS, Usage
+from syncline.lab.exit import PASS
+from syncline.lab.output import check_writable, needing
 from syncline.lab.present.outcome import Outcome, judge
 from syncline.lab.present.plan import Options
 from syncline.lab.present.rows import Row
@@ -26,7 +26,7 @@ def present(options: Options = DEFAULTS) -> int:
     """From a client's commit to light, frame by frame, and where the time went."""
     writers = _writers(options)
     for path in writers:
-        _check(path)
+        check_writable(path)
     recording = _record(options)
     outcome = judge(options, recording)
     for path, write in writers.items():
@@ -62,35 +62,15 @@ def _writers(options: Options) -> dict[Path, Writer]:
 
 
 def _page_writer() -> Writer:
-    with _extra("report"):
+    with needing("report", flag="--report"):
         from syncline.lab.present.page import write_page  # noqa: PLC0415 - matplotlib and jinja2 are an extra
     return lambda path, outcome, _: write_page(path, outcome)
 
 
 def _trace_writer() -> Writer:
-    with _extra("trace"):
+    with needing("trace", flag="--trace"):
         from syncline.lab.present.track import write_trace  # noqa: PLC0415 - perfetto is an extra
     return lambda path, _, recording: write_trace(path, recording.events)
-
-
-@contextmanager
-def _extra(name: str) -> Iterator[None]:
-    """A library that is not there is one sentence. The extra and the flag have one name."""
-    try:
-        yield
-    except ModuleNotFoundError as missing:
-        library = (missing.name or "").partition(".")[0]
-        raise Usage(
-            f"--{name} needs {library}, which is not installed: pip install 'syncline[{name}]'"
-        ) from None
-
-
-def _check(path: Path) -> None:
-    """Complain about an impossible file before anything runs, not after."""
-    try:
-        path.open("ab").close()
-    except OSError as error:
-        raise Usage(f"cannot write to {path}: {error.strerror}") from None
 
 
 def _write_csv(path: Path, outcome: Outcome, _recording: Recording) -> None:

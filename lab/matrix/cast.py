@@ -1,0 +1,36 @@
+"""Who plays in a cell: the subject, whose frames are late, and a bystander, who is never late by itself."""
+
+from typing import Final
+
+from syncline.clients.toolkit.options import Options as Orders
+from syncline.lab.demo.cast import Role
+from syncline.lab.matrix.plan import Client, Options, Place
+
+SUBJECT: Final = "subject"
+BYSTANDER: Final = "bystander"
+DEMO_OF: Final = {
+    Client.SHM: "shm",
+    Client.IMPLICIT: "implicit",
+    Client.DMA: "solid",
+    Client.USER: "userfence",
+    Client.SUBMIT_THREAD: "submit-thread",
+    Client.LAST_RESORT: "submit-thread",
+}
+
+
+def subject(place: Place, options: Options) -> Role:
+    """Begins each frame at a random phase of the display, so that it meets every one."""
+    orders = Orders(
+        title=SUBJECT,
+        client_id=1,
+        seed=options.seed + 1,
+        gpu_ms=options.gpu_time,
+        random_phase=True,
+        no_thread=place.client is Client.LAST_RESORT,
+    )
+    return Role(DEMO_OF[place.client], orders)
+
+
+def bystander(options: Options) -> Role:
+    """Commits at every refresh, from shared memory: it waits for no GPU and has no fence."""
+    return Role("shm", Orders(title=BYSTANDER, client_id=2, seed=options.seed + 2))

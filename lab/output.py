@@ -1,0 +1,27 @@
+"""Files that a verb writes: whatever is wrong with them is found out before anything runs."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from syncline.lab.exit import Usage
+
+
+def check_writable(path: Path) -> None:
+    """Raises Usage. The file is there afterwards."""
+    try:
+        path.open("ab").close()
+    except OSError as error:
+        raise Usage(f"cannot write to {path}: {error.strerror}") from None
+
+
+@contextmanager
+def needing(extra: str, *, flag: str) -> Iterator[None]:
+    """Imports inside may fail for want of a library of that extra. Raises Usage."""
+    try:
+        yield
+    except ModuleNotFoundError as missing:
+        library = (missing.name or "").partition(".")[0]
+        raise Usage(
+            f"{flag} needs {library}, which is not installed: pip install 'syncline[{extra}]'"
+        ) from None
