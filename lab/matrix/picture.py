@@ -5,6 +5,7 @@ Everything is laid out in points, so that what is written can be measured before
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cache
 from itertools import groupby
 from pathlib import Path
 from typing import Final, Literal, NamedTuple
@@ -14,7 +15,7 @@ from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties
 from matplotlib.patches import Rectangle
 from matplotlib.text import Text
-from matplotlib.textpath import TextPath
+from matplotlib.textpath import text_to_path
 
 from syncline.lab.drawing import style, svg
 from syncline.lab.matrix.outcome import Block, Matrix, blocks
@@ -271,7 +272,10 @@ def _wrapped(text: str, width: float) -> Iterator[str]:
     yield line.rstrip()
 
 
+@cache
 def _measured(text: str) -> float:
     """As wide as it is in bold, in points."""
-    path = TextPath((0, 0), text, size=SIZE, prop=_font(_Line(text, is_bold=True)))
-    return float(path.get_extents().width)
+    width, _, _ = text_to_path.get_text_width_height_descent(
+        text, _font(_Line(text, is_bold=True)), ismath=False
+    )
+    return float(width)
