@@ -34,7 +34,7 @@ class Fence:
     """One dma_fence. Exporters subclass it and override the hooks they have."""
 
     __slots__ = (
-        "__weakref__", "_callbacks", "_enabled", "_signalled", "_waiters", "context", "driver", "error",
+        "__weakref__", "_callbacks", "_enabled", "_signalled", "_waiters", "context", "driver", "error", "note",
         "observer", "seqno", "timeline", "timestamp_ns",
     )  # fmt: skip
 
@@ -54,6 +54,7 @@ class Fence:
         self.error = 0
         self.timestamp_ns = 0
         self.observer: FenceObserver | None = None
+        self.note: object | None = None
         self._signalled = False
         self._enabled = False
         self._waiters: list[Callable[[], None]] | None = None

@@ -80,6 +80,7 @@ class File:
         self.closed = False
         self.label = ""
         """Who opened it, for traces."""
+        self.note: object | None = None
         self.calls: set[Pending[Any]] = set()
         self.on_readable: Callable[[], None] | None = None
         """Called when events become readable after there were none."""

@@ -4,12 +4,13 @@ from collections.abc import Callable, Coroutine, Mapping
 from errno import EBADF, EINVAL, ENOENT, ENOMEM, ENOTTY
 from typing import Any, Final
 
+from syncline.kms_model.accesses import Access, Reservation
 from syncline.kms_model.buffer import DmaBuf, GemObject, round_to_pages
 from syncline.kms_model.descriptors import is_open
 from syncline.kms_model.file import File
 from syncline.kms_model.merge import leaves
 from syncline.kms_model.resv import Usage, usage_for
-from syncline.kms_model.sync_file import fence_of, publish_fence
+from syncline.kms_model.sync_file import SyncFile, publish_fence
 from syncline.kms_model.syncobj import GLOBAL_STUB
 from syncline.kms_model.uapi import (
     CreateDumb,
@@ -88,19 +89,25 @@ def export_sync_file(file: File, request: DmaBufExportSyncFile) -> FdReply:
     """A snapshot of what an access has to wait for. EINVAL: flags."""
     dmabuf = _dmabuf(file, request.fd)
     write = _wants_write(request.flags)
-    fence = dmabuf.resv.singleton(file.kernel, usage_for(write=write))
-    return FdReply(publish_fence(file.kernel.descriptors, fence or GLOBAL_STUB, file.budget))
+    usage = usage_for(write=write)
+    fence = dmabuf.resv.singleton(file.kernel, usage)
+    fd = publish_fence(file.kernel.descriptors, fence or GLOBAL_STUB, file.budget)
+    if file.kernel.accesses is not None:
+        file.kernel.accesses.given(file, fd, (Reservation(dmabuf.resv, usage),))
+    return FdReply(fd)
 
 
 def import_sync_file(file: File, request: DmaBufImportSyncFile) -> None:
     """Every leaf becomes a fence of the buffer. EINVAL: flags, or not a sync_file."""
     dmabuf = _dmabuf(file, request.fd)
     usage = Usage.WRITE if _wants_write(request.flags) else Usage.READ
-    fence = fence_of(file.kernel.descriptors, request.sync_file)
-    if fence is None:
+    found = file.kernel.descriptors.find(request.sync_file, SyncFile)
+    if found is None:
         raise DeviceError(EINVAL, "not a sync_file")
-    for leaf in list(leaves(fence)):
+    for leaf in list(leaves(found.fence)):
         dmabuf.resv.add(leaf, usage)
+    if file.kernel.accesses is not None:
+        file.kernel.accesses.handed_on(Reservation(dmabuf.resv, usage), (found,))
 
 
 def sync(file: File, request: DmaBufSync) -> Coroutine[Any, Any, None] | None:
@@ -108,15 +115,29 @@ def sync(file: File, request: DmaBufSync) -> Coroutine[Any, Any, None] | None:
     dmabuf = _dmabuf(file, request.fd)
     if request.flags & ~_SYNC_FLAGS or not request.flags & _RW:
         raise DeviceError(EINVAL, "flags")
-    usage = usage_for(write=bool(request.flags & DmaBufSyncFlag.WRITE))
-    if request.flags & DmaBufSyncFlag.END or dmabuf.resv.signalled(usage):
+    writes = bool(request.flags & DmaBufSyncFlag.WRITE)
+    if request.flags & DmaBufSyncFlag.END:
+        if file.kernel.accesses is not None:
+            file.kernel.accesses.cpu_ends(file, Access(dmabuf.resv, writes))
         return None
-    return _wait_for(file, dmabuf, usage)
+    if dmabuf.resv.signalled(usage_for(write=writes)):
+        _tell_begin(file, dmabuf, writes=writes)
+        return None
+    return _wait_for(file, dmabuf, writes=writes)
 
 
-async def _wait_for(file: File, dmabuf: DmaBuf, usage: Usage) -> None:
+async def _wait_for(file: File, dmabuf: DmaBuf, *, writes: bool) -> None:
+    usage = usage_for(write=writes)
     while (fence := next(dmabuf.resv.pending(usage), None)) is not None:
         await file.kernel.wait(fence)
+    _tell_begin(file, dmabuf, writes=writes)
+
+
+def _tell_begin(file: File, dmabuf: DmaBuf, *, writes: bool) -> None:
+    accesses = file.kernel.accesses
+    if accesses is not None:
+        accesses.learned(file, (Reservation(dmabuf.resv, usage_for(write=writes)),), "DMA_BUF_IOCTL_SYNC")
+        accesses.cpu_begins(file, Access(dmabuf.resv, writes))
 
 
 def _dmabuf(file: File, fd: int) -> DmaBuf:

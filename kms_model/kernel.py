@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Coroutine
 from itertools import count
 from typing import Any, TypeVar
 
+from syncline.kms_model.accesses import AccessObserver
 from syncline.kms_model.descriptors import Descriptors
 from syncline.kms_model.faults import Faults
 from syncline.kms_model.loops import Calendar, Deadline
@@ -25,6 +26,7 @@ class Kernel:
         self.now_ns = now_ns
         self.trace = trace
         self.observer: Observer | None = None
+        self.accesses: AccessObserver | None = None
         self.descriptors = Descriptors()
         self.faults = Faults(self)
         self.leaked: list[object] = []

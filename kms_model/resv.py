@@ -25,10 +25,11 @@ def usage_for(*, write: bool) -> Usage:
 class Resv:
     """The reservation object of one buffer, or of several that share it."""
 
-    __slots__ = ("_entries", "user_fence")
+    __slots__ = ("_entries", "note", "user_fence")
 
     def __init__(self) -> None:
         self._entries: list[tuple[Fence, Usage]] = []
+        self.note: object | None = None
         self.user_fence: tuple[object, int] | None = None
         """An implicit user fence, (slot, point). Nobody here waits for one; commits refuse to guess (UR15)."""
 

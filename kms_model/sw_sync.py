@@ -81,9 +81,15 @@ class SwSyncTimeline:
             fence = SwSyncFence(self, due)
             if self.kernel.observer is not None:
                 self.kernel.observer.exported(fence, EXPORTER, lock=self)
+            if self.kernel.accesses is not None:
+                self.kernel.accesses.fence_made(fence, None)
             if not fence.signalled:
                 self._ahead[due] = fence
         return fence
+
+    def reached_by(self, by: int) -> list[SwSyncFence]:
+        """What `advance` will signal."""
+        return [fence for due, fence in self._ahead.items() if due <= self.counter + by]
 
     def advance(self, by: int) -> None:
         self.counter += by
@@ -122,7 +128,10 @@ def create_fence(file: File, request: SwSyncCreateFence) -> FdReply:
 
 
 def increase(file: File, request: SwSyncInc) -> None:
-    _timeline(file, request.timeline).advance(request.value % _WORD)
+    timeline, by = _timeline(file, request.timeline), request.value % _WORD
+    if file.kernel.accesses is not None:
+        file.kernel.accesses.fence_signalled(file, timeline.reached_by(by), "SW_SYNC_IOC_INC")
+    timeline.advance(by)
 
 
 def get_deadline(file: File, request: SwSyncGetDeadline) -> SwSyncDeadlineReply:

@@ -13,11 +13,12 @@ NAME_SIZE: Final = 32
 class SyncFile:
     """What is behind the descriptor: one fence, for good. `user_name` is set for merged ones."""
 
-    __slots__ = ("_box", "_budget", "_was_polled", "fence", "user_name")
+    __slots__ = ("__weakref__", "_box", "_budget", "_was_polled", "fence", "note", "user_name")
 
     def __init__(self, fence: Fence, user_name: str = "") -> None:
         self.fence = fence
         self.user_name = user_name
+        self.note: object | None = None
         self._box: Signalbox | None = None
         self._budget: Budget | None = None
         self._was_polled = False

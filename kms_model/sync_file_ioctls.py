@@ -8,7 +8,7 @@ from syncline.kms_model.descriptors import is_open
 from syncline.kms_model.fence import Fence
 from syncline.kms_model.file import File
 from syncline.kms_model.merge import merge, unwrap
-from syncline.kms_model.sync_file import NAME_SIZE, SyncFile, fence_of
+from syncline.kms_model.sync_file import NAME_SIZE, SyncFile
 from syncline.kms_model.uapi import (
     DeviceError,
     FdReply,
@@ -37,12 +37,15 @@ def merge_files(file: File, request: SyncFileMerge) -> FdReply:
     first = _sync_file(file, request.fd1)
     if request.flags or request.pad:
         raise DeviceError(EINVAL, "flags or pad")
-    second = fence_of(file.kernel.descriptors, request.fd2)
+    second = file.kernel.descriptors.find(request.fd2, SyncFile)
     if second is None:
         raise DeviceError(ENOENT, "fd2 is not a sync_file")
     name = request.name.encode()[: NAME_SIZE - 1].decode(errors="replace")
-    both = merge(file.kernel, (first.fence, second))
-    return FdReply(SyncFile(both, name).publish(file.kernel.descriptors, file.budget))
+    both = merge(file.kernel, (first.fence, second.fence))
+    fd = SyncFile(both, name).publish(file.kernel.descriptors, file.budget)
+    if file.kernel.accesses is not None:
+        file.kernel.accesses.given(file, fd, (first, second))
+    return FdReply(fd)
 
 
 def info(file: File, request: SyncFileInfo) -> SyncFileInfoReply:
@@ -51,6 +54,8 @@ def info(file: File, request: SyncFileInfo) -> SyncFileInfoReply:
     if request.flags or request.pad:
         raise DeviceError(EINVAL, "flags or pad")
     leaves = tuple(unwrap(found.fence))
+    if file.kernel.accesses is not None and found.fence.signalled:
+        file.kernel.accesses.learned(file, (found,), "SYNC_IOC_FILE_INFO")
     if not request.num_fences:
         return SyncFileInfoReply(_name(file, found), found.fence.status(), len(leaves), ())
     if request.num_fences < len(leaves):

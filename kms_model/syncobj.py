@@ -25,12 +25,13 @@ class Watcher(Protocol):
 class Syncobj:
     """One object, behind any number of handles and descriptors."""
 
-    __slots__ = ("_fence", "_points", "_watchers")
+    __slots__ = ("_fence", "_points", "_watchers", "note")
 
     def __init__(self, fence: Fence | None = None) -> None:
         self._fence = fence
         self._points: Points | None = None
         self._watchers: list[Watcher] = []
+        self.note: object | None = None
 
     @property
     def fence(self) -> Fence | None:

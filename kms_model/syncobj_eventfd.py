@@ -3,6 +3,7 @@
 import fcntl
 import os
 import select
+from collections.abc import Callable
 from contextlib import suppress
 from errno import EINVAL
 from typing import Final
@@ -30,13 +31,21 @@ def eventfd(file: File, request: SyncobjEventfd) -> None:
     file.kernel.faults.allocate("an eventfd entry")
     if file.kernel.faults.armed and _goes_wrong(file, request.fd):
         return
+    hear = _silence
+    if file.kernel.accesses is not None and not request.flags:
+        hear = file.kernel.accesses.listener(file, syncobj.awaited(request.point))
     fence = syncobj.find(request.point)
     if fence is None:
-        syncobj.watch(EventfdEntry(file.budget, request))
+        syncobj.watch(EventfdEntry(file.budget, request, hear))
     elif request.flags or not fence.enable_signaling():
+        hear()
         _increment(request.fd)
     else:
-        EventfdEntry(file.budget, request).follow(fence)
+        EventfdEntry(file.budget, request, hear).follow(fence)
+
+
+def _silence() -> None:
+    """Nobody watches."""
 
 
 def _goes_wrong(file: File, fd: int) -> bool:
@@ -50,12 +59,14 @@ def _goes_wrong(file: File, fd: int) -> bool:
 class EventfdEntry:
     """A registration: fires once, and goes with its syncobj if that goes first."""
 
-    __slots__ = ("_available", "_budget", "_fd", "_point")
+    __slots__ = ("_available", "_budget", "_fd", "_hear", "_point")
 
-    def __init__(self, budget: Budget, request: SyncobjEventfd) -> None:
+    def __init__(self, budget: Budget, request: SyncobjEventfd, hear: Callable[[], None]) -> None:
+        """`hear` is called as it fires."""
         self._fd = -1
         budget.charge()
         self._budget = budget
+        self._hear = hear
         self._fd = os.dup(request.fd)
         self._point = request.point
         self._available = bool(request.flags & _AVAILABLE)
@@ -73,6 +84,7 @@ class EventfdEntry:
             self._fire(fence)
 
     def _fire(self, _fence: Fence) -> None:
+        self._hear()
         _increment(self._fd)
         self._close()
 

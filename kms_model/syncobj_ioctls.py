@@ -10,7 +10,7 @@ from syncline.kms_model.chain import ChainNode
 from syncline.kms_model.fence import Fence, Stub
 from syncline.kms_model.file import File
 from syncline.kms_model.merge import flatten, merge
-from syncline.kms_model.sync_file import fence_of, publish_fence
+from syncline.kms_model.sync_file import SyncFile, publish_fence
 from syncline.kms_model.syncobj import Syncobj
 from syncline.kms_model.syncobj_find import (
     find_array,
@@ -81,7 +81,11 @@ def handle_to_fd(file: File, request: SyncobjHandleToFd) -> FdReply:
     point = _checked_point(file, request.flags, request.pad, request.point)
     if request.flags & _SYNC_FILE:
         fence = find_fence(file, request.handle, point)
-        return FdReply(publish_fence(file.kernel.descriptors, fence, file.budget))
+        sync_file = publish_fence(file.kernel.descriptors, fence, file.budget)
+        if file.kernel.accesses is not None:
+            source = find_syncobj(file, request.handle).awaited(point)
+            file.kernel.accesses.given(file, sync_file, (source,))
+        return FdReply(sync_file)
     syncobj = file.syncobjs.get(request.handle)
     if syncobj is None:
         raise DeviceError(EINVAL, "no such syncobj")
@@ -98,11 +102,13 @@ def fd_to_handle(file: File, request: SyncobjFdToHandle) -> HandleReply:
     point = _checked_point(file, request.flags, request.pad, request.point)
     descriptors = file.kernel.descriptors
     if request.flags & _SYNC_FILE:
-        fence = fence_of(descriptors, request.fd)
-        if fence is None:
+        found_file = descriptors.find(request.fd, SyncFile)
+        if found_file is None:
             raise DeviceError(EINVAL, "not a sync_file")
         syncobj = find_syncobj(file, request.handle)
-        _import_fence(file, syncobj, fence, point)
+        _import_fence(file, syncobj, found_file.fence, point)
+        if file.kernel.accesses is not None:
+            file.kernel.accesses.handed_on(syncobj.awaited(point), (found_file,))
         return HandleReply(request.handle)
     found = descriptors.find(request.fd, Syncobj)
     if found is None:
@@ -168,7 +174,7 @@ def transfer(file: File, request: SyncobjTransfer) -> Coroutine[Any, Any, None] 
         return None
     fence = source.find(request.src_point)
     if fence is not None:
-        _transfer(file, target, request.dst_point, fence)
+        _transfer(file, request, target, fence)
         return None
     if not request.flags:
         raise DeviceError(EINVAL, "nothing submitted there")
@@ -177,19 +183,23 @@ def transfer(file: File, request: SyncobjTransfer) -> Coroutine[Any, Any, None] 
 
 async def _transfer_later(file: File, request: SyncobjTransfer, target: Syncobj) -> None:
     fence = await find_fence_waiting(file, request.src_handle, request.src_point)
-    _transfer(file, target, request.dst_point, fence)
+    _transfer(file, request, target, fence)
 
 
-def _transfer(file: File, target: Syncobj, point: int, fence: Fence) -> None:
+def _transfer(file: File, request: SyncobjTransfer, target: Syncobj, fence: Fence) -> None:
     """A timeline point gets the merged fence; point 0 gets it as it is, a chain node too (H7).
 
     ENOMEM: before anything can be seen of it.
     """
+    point = request.dst_point
     if point and not isinstance(target, UserSyncobj):
         file.kernel.faults.allocate("a merged fence")
         fence = merge(file.kernel, [fence])
         file.kernel.faults.allocate("a chain node")
     _put(file, target, point, fence)
+    source = file.syncobjs.get(request.src_handle)
+    if file.kernel.accesses is not None and source is not None:
+        file.kernel.accesses.handed_on(target.awaited(point), (source.awaited(request.src_point),))
 
 
 def reset(file: File, request: SyncobjReset) -> None:
@@ -204,6 +214,8 @@ def signal(file: File, request: SyncobjSignal) -> None:
     ENOMEM: those before it in the array are signalled, upstream too.
     """
     for syncobj in _checked_array(file, request):
+        if file.kernel.accesses is not None:
+            file.kernel.accesses.signalled(file, (syncobj.awaited(0),), "SYNCOBJ_SIGNAL")
         syncobj.replace(_private_stub(file))
 
 
@@ -230,6 +242,9 @@ def timeline_signal(file: File, request: SyncobjTimelineSignal) -> None:
         syncobj.check_signal(point, file)
     for _ in syncobjs:
         file.kernel.faults.allocate("a chain node")
+    if file.kernel.accesses is not None:
+        awaited = [syncobj.awaited(point) for syncobj, point in zip(syncobjs, points, strict=False)]
+        file.kernel.accesses.signalled(file, awaited, "SYNCOBJ_TIMELINE_SIGNAL")
     for syncobj, point in zip(syncobjs, points, strict=False):
         syncobj.signal_point(file.kernel, point)
 
@@ -248,6 +263,9 @@ def query(file: File, request: SyncobjQuery) -> SyncobjQueryReply:
     if observer is not None:
         for syncobj, point in zip(syncobjs, points, strict=True):
             observer.queried(syncobj, syncobj.timeline, point)
+    if file.kernel.accesses is not None:
+        reached = [syncobj.awaited(point) for syncobj, point in zip(syncobjs, points, strict=True) if point]
+        file.kernel.accesses.learned(file, reached, "SYNCOBJ_QUERY")
     return SyncobjQueryReply(points)
 
 

@@ -10,7 +10,6 @@ from typing import Any, Final
 
 from syncline.kms_model.fence import Fence
 from syncline.kms_model.file import File
-from syncline.kms_model.kernel import Kernel
 from syncline.kms_model.observer import Awaited
 from syncline.kms_model.syncobj import Source, Syncobj
 from syncline.kms_model.syncobj_find import find_array, point_array
@@ -58,15 +57,25 @@ def _wait(
     syncobjs = find_array(file, request.handles, request.count)
     array = WaitArray(syncobjs, point_array(points, count), request.flags)
     if array.satisfied_at_entry():
+        _tell(file, array)
         return SyncobjWaitReply(array.first)
     array.hint(request.deadline_ns)
     timeout_ns = _signed(request.timeout_ns)
     if timeout_ns <= file.kernel.now_ns:
         raise DeviceError(ETIME, "not yet")
-    return _sleep(file.kernel, file.label, array, None if timeout_ns == FOREVER_NS else timeout_ns)
+    return _sleep(file, array, None if timeout_ns == FOREVER_NS else timeout_ns)
 
 
-async def _sleep(kernel: Kernel, who: str, array: "WaitArray", deadline_ns: int | None) -> SyncobjWaitReply:
+def _tell(file: File, array: "WaitArray") -> None:
+    """What is signalled, as the file knows now. That a fence is there (AVAILABLE) says nothing of its end."""
+    if file.kernel.accesses is not None:
+        done = [entry for entry in array.entries if entry.fence is not None and entry.fence.told]
+        points = [entry.syncobj.awaited(entry.point) for entry in done]
+        file.kernel.accesses.learned(file, points, "waited for it")
+
+
+async def _sleep(file: File, array: "WaitArray", deadline_ns: int | None) -> SyncobjWaitReply:
+    kernel, who = file.kernel, file.label
     began_ns = kernel.now_ns
     kernel.report(WaitTrace(began_ns, who, "syncobj", end=False))
     array.watch()
@@ -78,6 +87,7 @@ async def _sleep(kernel: Kernel, who: str, array: "WaitArray", deadline_ns: int 
         array.leave()
         waited_ns = kernel.now_ns - began_ns
         kernel.report(WaitTrace(kernel.now_ns, who, "syncobj", end=True, waited_ns=waited_ns))
+    _tell(file, array)
     return SyncobjWaitReply(array.first)
 
 

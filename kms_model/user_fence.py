@@ -11,6 +11,7 @@ from errno import EACCES, EINVAL, EOWNERDEAD, ETIME
 from operator import attrgetter
 from typing import Final, Protocol
 
+from syncline.kms_model.accesses import AccessObserver
 from syncline.kms_model.fence import Clock, Fence
 from syncline.kms_model.observer import AwaitedPoint, Exporter
 from syncline.kms_model.seqno_page import SeqnoPage
@@ -24,6 +25,8 @@ _POINT: Final = attrgetter("point")
 
 
 class Host(Clock, Protocol):
+    accesses: AccessObserver | None
+
     def report(self, event: TraceEvent) -> None: ...
 
 
@@ -39,6 +42,7 @@ class Slot:
         self.signallers: set[object] = set()
         self.last_out = 0
         """The newest point that a commit owes or owed to this slot (UR13)."""
+        self.note: object | None = None
         self._watchers: list[Watcher] = []
         self._bridges: list[Bridge] = []
         self._repolling = False
@@ -53,6 +57,8 @@ class Slot:
         if self.page.written_outside:
             stored = self.page.load(self.offset)
             if stored > self.value:
+                if self.host.accesses is not None:
+                    self.host.accesses.written_outside(self, stored, self.signallers)
                 self._rise(stored)
             elif stored < self.value:
                 went_back = f"a slot went back from {self.value} to {stored}"
@@ -169,7 +175,11 @@ class Copy:
         return True
 
     def _finish(self) -> None:
-        self._bridge.finish(self._source.status)
+        bridge, accesses = self._bridge, self._source.host.accesses
+        if accesses is not None:
+            source = AwaitedPoint(self._source, self._point, is_user=True)
+            accesses.handed_on(AwaitedPoint(bridge.slot, bridge.point, is_user=True), (source,))
+        bridge.finish(self._source.status)
 
 
 class PrivilegedSlot(Slot):

@@ -4,6 +4,7 @@ from collections.abc import Callable, Coroutine, Mapping
 from errno import EBUSY, EINVAL, ENOENT, ETIMEDOUT
 from typing import Any, Final
 
+from syncline.kms_model.accesses import Reservation
 from syncline.kms_model.fence import Fence
 from syncline.kms_model.file import File
 from syncline.kms_model.kernel import Kernel
@@ -80,7 +81,10 @@ class Vgem:
         fence = VgemFence(self._kernel)
         if self._kernel.observer is not None:
             self._kernel.observer.exported(fence, EXPORTER)
-        gem.resv.add(fence, Usage.WRITE if write else Usage.READ)
+        usage = Usage.WRITE if write else Usage.READ
+        gem.resv.add(fence, usage)
+        if self._kernel.accesses is not None:
+            self._kernel.accesses.fence_made(fence, Reservation(gem.resv, usage))
         fences = self._fences[file]
         fences.append(fence)
         return VgemFenceAttachReply(len(fences))
@@ -97,4 +101,6 @@ class Vgem:
         fences[at] = None
         if fence.signalled:
             raise DeviceError(ETIMEDOUT, "it had expired")
+        if self._kernel.accesses is not None:
+            self._kernel.accesses.fence_signalled(file, (fence,), "VGEM_FENCE_SIGNAL")
         fence.end()

@@ -29,6 +29,8 @@ from syncline.compositor.core.report import Commit, Flip, FrameReport, Latch, Re
 from syncline.compositor.core.shell import Toplevel, XdgSurface
 from syncline.compositor.core.surface import Client as Peer, Surface
 from syncline.compositor.core.syncobj import SyncPoint, Timeline
+from syncline.kms_model.checker import Ledger, Severity, as_text
+from syncline.kms_model.checker.races import Races
 from syncline.kms_model.device import Device
 from syncline.kms_model.file import File
 from syncline.kms_model.kms.mode import Output as ScreenMode
@@ -63,9 +65,10 @@ R = TypeVar("R")
 class DirectFile:
     """A `uapi.DeviceFile` on a device in this process whose clock is moved by hand."""
 
-    def __init__(self, device: Device, node: str) -> None:
+    def __init__(self, device: Device, node: str, name: str) -> None:
         self.device = device
         self.file: File = device.open(node)
+        self.file.label = name
         self.calls: list[Request[Any]] = []
         self.is_calling = False
         self.refuse: Callable[[Request[Any]], bool] | None = None
@@ -173,11 +176,15 @@ class World:
         self.device = Device(profile or machine(60_000), trace=self._traced)
         self._finalize = weakref.finalize(self, self.device.kernel.descriptors.close)
         self.device.advance(NS_PER_S)
-        self.file = DirectFile(self.device, "card")
+        self.races = Ledger()
+        """What the race detector found: nothing, when it is closed, unless the test says so."""
+        Races(self.device.kernel, self.races)
+        self.file = DirectFile(self.device, "card", "compositor")
         self.watcher = EventfdWatcher(self.file)
         self.clients: list[Client] = []
         self.images: list[Image] = []
         self.is_closed = False
+        self.races_expected = False
         self.colors = 0
         self._recorder: Peer | None = None
         self.bystanders: list[Callable[[], None]] = []
@@ -355,6 +362,8 @@ class World:
                 client.file.close()
         self.device.collect(self.now_ns)
         assert not self.watcher.watches, "no waiter is left behind"
+        errors = [report for report in self.races.reports.values() if report.severity is Severity.ERROR]
+        assert self.races_expected or not errors, "\n".join(map(as_text, errors))
 
     def drop(self) -> None:
         """Let go of every descriptor after a failure, as far as that still goes."""
@@ -475,7 +484,7 @@ class Client:
 
     def __init__(self, world: World, name: str) -> None:
         self.world, self.name = world, name
-        self.file = DirectFile(world.device, "card")
+        self.file = DirectFile(world.device, "card", name)
         self.peer = world.core.add_client(name)
         self.windows: list[Window] = []
         self.pictures: list[Picture] = []
@@ -545,6 +554,7 @@ class Picture:
     def render(self, image: Image, gpu_ns: int, *, in_fence: Fd | None = None) -> None:
         """Queue the GPU job that paints the image's next use and signals its acquire point."""
         out_points = (Point(handle=image.acquire, point=image.uses),) if self.explicit else ()
+        image.released()  # an honest client looks before it paints over its image
         self.client.file.call(
             Submit(
                 target=image.handle, target_size=(image.width, image.height), pitch=image.pitch,

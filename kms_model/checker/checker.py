@@ -10,6 +10,7 @@ from syncline.kms_model.checker.commits import Commits
 from syncline.kms_model.checker.graph import Edge, Node, edges, release, remove
 from syncline.kms_model.checker.ledger import Ledger
 from syncline.kms_model.checker.promises import FenceNode, Published
+from syncline.kms_model.checker.races import Races
 from syncline.kms_model.checker.report import Severity
 from syncline.kms_model.checker.scene import Scene
 from syncline.kms_model.checker.timelines import Timelines
@@ -37,6 +38,7 @@ class Checker:
         self._waits = Waits(self._scene, self._declare)
         self._timelines = Timelines(self._scene)
         self._commits = Commits(self._scene)
+        self._races = Races(kernel, self.ledger)
         kernel.observer = self
 
     # -- who is at work ------------------------------------------------------------------------

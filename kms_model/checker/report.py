@@ -17,7 +17,9 @@ class Severity(StrEnum):
 
 
 class Step(msgspec.Struct, frozen=True):
-    """One edge: `source` cannot go on before `target`. `kind`: and, or; with ", timeout" if it gives up."""
+    """One edge: `source` cannot go on before `target`. `kind`: and, or; with ", timeout" if it gives up.
+
+    Of a race: `source` came after `target`, or should have ("missing")."""
 
     source: str
     target: str

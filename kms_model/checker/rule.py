@@ -105,6 +105,21 @@ RULES: Final[Mapping[str, Rule]] = {
         repair="let one side own the numbering of a timeline",
         document="include/uapi/drm/drm.h, DRM_IOCTL_SYNCOBJ_QUERY; linux-drm-syncobj-v1.xml",
     ),
+    "K21": Rule(
+        text="no read of a buffer before its producer's fence, no write before the reader's release, no release before "
+        "the out-fence of the commit that replaced the buffer",
+        consequence="an unfinished or a half overwritten image is read: on this machine or on the next one, where "
+        "something is slower",
+        repair="wait for the fence that is missing in the path, or signal the one that was signalled too early by the "
+        "hardware's own fence",
+        document="linux-drm-syncobj-v1.xml; Documentation/gpu/drm-kms.rst, Explicit Fencing Properties",
+    ),
+    "K22": Rule(
+        text="nobody waits for work that has nothing to do with the buffers he touches",
+        consequence="oversync: a frame comes later than it could, and nobody gains by it",
+        repair="take the fence of the buffer instead of one of the whole queue, or a timeline for each stream of work",
+        document=f"{_FENCES}, Implicit Fence Poll Support; kernel.md 1g, F67",
+    ),
     "K24": Rule(
         text="in the end nothing published is unsignalled, nobody waits, no buffer is pinned, nothing is referred to",
         consequence="something was promised and forgotten",
@@ -125,6 +140,6 @@ RULES: Final[Mapping[str, Rule]] = {
     ),
 }
 
-LATER: Final = ("K4", "K5", "K12", "K16", "K17", "K18", "K21", "K22", "K23")
+LATER: Final = ("K4", "K5", "K12", "K16", "K17", "K18", "K23")
 """Rules that are not checked yet. Sections (K4, K5) belong in `waits`, the scheduler's (K16, K17, K18, K23) beside
-`promises`, buffers (K12, K21, K22) in a log of their own."""
+`promises`, reservations (K12) in a log of their own."""

@@ -7,6 +7,7 @@ from syncline.kms_model.file import File
 from syncline.kms_model.kms.check import check
 from syncline.kms_model.kms.commit import commit
 from syncline.kms_model.kms.display import Display
+from syncline.kms_model.kms.flips import tell_end
 from syncline.kms_model.kms.lock import AcquireContext, Deadlock
 from syncline.kms_model.kms.parse import Parser
 from syncline.kms_model.kms.pending import NotYet, give_way, park
@@ -60,7 +61,8 @@ async def atomic(display: Display, file: File, request: ModeAtomic) -> AtomicRep
     if observer is not None and request.flags & (AtomicFlag.NONBLOCK | AtomicFlag.TEST_ONLY):
         observer.must_not_wait()
     context = display.acquire_context(interruptible=True)
-    state = display.begin_state(context, allow_modeset=bool(request.flags & AtomicFlag.ALLOW_MODESET))
+    allow_modeset = bool(request.flags & AtomicFlag.ALLOW_MODESET)
+    state = display.begin_state(context, allow_modeset=allow_modeset, file=file)
     state.override = bool(request.flags & AtomicFlag.OVERRIDE)
     call = _Call(display, file, request, context, state)
     try:
@@ -142,6 +144,8 @@ class _Call:
         if not all(point.reached for point in points):
             raise NotYet(points=points)
         await commit(display, state, nonblock=nonblock)
+        if not nonblock:
+            tell_end(display, state)
 
     def failed(self, error: DeviceError) -> DeviceError:
         """Undo what was done, and say which pointers got their -1."""

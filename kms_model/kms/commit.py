@@ -11,14 +11,15 @@ from typing import Final
 from syncline.kms_model.chain import ChainNode
 from syncline.kms_model.kms.display import Display
 from syncline.kms_model.kms.event import FlipEvent
+from syncline.kms_model.kms.flips import tell_flips
 from syncline.kms_model.kms.objects import Crtc, CrtcCommit, PlaneState
 from syncline.kms_model.kms.state import AtomicState
 from syncline.kms_model.kms.tail import Tail
 from syncline.kms_model.kms.user_points import accepted, check_out_points
 from syncline.kms_model.kms.waiting import wait_for_fences
 from syncline.kms_model.resv import Usage
-from syncline.kms_model.trace import CommitTrace
 from syncline.kms_model.task import Completion
+from syncline.kms_model.trace import CommitTrace
 from syncline.kms_model.uapi import DeviceError
 
 THROTTLE_NS: Final = 10_000_000_000
@@ -39,7 +40,6 @@ async def commit(display: Display, state: AtomicState, *, nonblock: bool) -> Non
         await tail.run()
 
 
-async def carry_out(display: Display, state: AtomicState, *, nonblock: bool) -> Tail:
 async def _worker(display: Display, tail: Tail) -> None:
     late_ns = display.profile.worker_late_ns
     if late_ns:
@@ -48,6 +48,7 @@ async def _worker(display: Display, tail: Tail) -> None:
     await tail.run()
 
 
+async def carry_out(display: Display, state: AtomicState, *, nonblock: bool) -> Tail:
     """Steps 6 and 7: the waits before the point of no return, and the swap. What is left is the tail."""
     _show(display, state)
     if not nonblock:
@@ -57,6 +58,8 @@ async def _worker(display: Display, tail: Tail) -> None:
     _swap(display, state)
     if display.kernel.observer is not None:
         display.kernel.observer.commit_accepted(accepted(state, parked=False))
+    if display.kernel.accesses is not None:
+        tell_flips(display, display.kernel.accesses, state)
     _report(display, state, nonblock=nonblock)
     return Tail(display, state)
 

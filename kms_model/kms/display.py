@@ -5,13 +5,14 @@ from errno import EINVAL
 from heapq import heappop, heappush
 from typing import Final, TypeVar
 
+from syncline.kms_model.file import File
 from syncline.kms_model.kernel import Kernel
 from syncline.kms_model.kms.lock import AcquireContext, ModesetLock, Tickets
 from syncline.kms_model.kms.objects import Blob, Connector, Crtc, Framebuffer, ModeObject, Plane
 from syncline.kms_model.kms.property import Catalogue
 from syncline.kms_model.kms.state import AtomicState, Parked
-from syncline.kms_model.kms.view import CrtcView
 from syncline.kms_model.kms.vblank import Vblank
+from syncline.kms_model.kms.view import CrtcView
 from syncline.kms_model.profiles import CrtcLayout, Profile
 from syncline.kms_model.quirks import Quirks
 from syncline.kms_model.trace import Warn
@@ -100,8 +101,10 @@ class Display:
     def acquire_context(self, *, interruptible: bool) -> AcquireContext:
         return self._tickets.acquire_context(interruptible=interruptible)
 
-    def begin_state(self, context: AcquireContext, *, allow_modeset: bool = False) -> AtomicState:
-        state = AtomicState(context, self.connection_lock, allow_modeset=allow_modeset)
+    def begin_state(
+        self, context: AcquireContext, *, allow_modeset: bool = False, file: File | None = None
+    ) -> AtomicState:
+        state = AtomicState(context, self.connection_lock, allow_modeset=allow_modeset, file=file)
         self.states.append(state)
         return state
 

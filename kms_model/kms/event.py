@@ -28,6 +28,11 @@ class FlipEvent:
         file.reserve_event()
         self._file = file
 
+    @property
+    def file(self) -> File | None:
+        """Who will be told, and was not yet."""
+        return self._file
+
     def cancel(self) -> None:
         """The commit failed: nobody is told and the space is free again."""
         file, self._file = self._file, None

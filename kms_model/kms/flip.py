@@ -32,7 +32,7 @@ async def page_flip(display: Display, file: File, request: ModePageFlip) -> None
     if display.kernel.observer is not None:
         display.kernel.observer.must_not_wait()
     context = display.acquire_context(interruptible=True)
-    state = display.begin_state(context)
+    state = display.begin_state(context, file=file)
     event = FlipEvent(request.user_data)
     try:
         while not await _attempt(display, file, request, crtc, state, event):

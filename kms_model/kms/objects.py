@@ -17,6 +17,7 @@ from syncline.kms_model.kms.property import Property
 from syncline.kms_model.kms.vblank import Vblank
 from syncline.kms_model.kms.view import Layer, Scanout
 from syncline.kms_model.observer import Milestone
+from syncline.kms_model.sync_file import SyncFile
 from syncline.kms_model.task import Completion
 from syncline.kms_model.uapi import ModeInfo, ObjectType, PlaneType
 
@@ -77,9 +78,10 @@ class CrtcCommit:
     Planes and connectors that belong to no CRTC share one with `crtc` None.
     """
 
-    __slots__ = ("cleanup_done", "flip_done", "hw_done")
+    __slots__ = ("cleanup_done", "flip_done", "hw_done", "note")
 
     def __init__(self) -> None:
+        self.note: object | None = None
         self.hw_done = Completion(Milestone("hw_done"))
         self.flip_done = Completion(Milestone("flip_done"))
         self.cleanup_done = Completion(Milestone("cleanup_done"))
@@ -123,6 +125,8 @@ class PlaneState:
     fb: Framebuffer | None = None
     numbers: dict[str, int] = field(default_factory=lambda: dict.fromkeys(NUMBERS, 0))
     fence: Fence | None = None
+    in_file: SyncFile | None = None
+    """The sync_file of IN_FENCE_FD, for observers."""
     user_points: tuple[UserPoint, ...] = ()
     damage: tuple[Clip, ...] | None = None
     damage_blob: Blob | None = None
@@ -179,6 +183,7 @@ class Crtc(ModeObject):
         self.vblank = vblank
         self.fence_context = fence_context
         self.fence_seqno = 0
+        self.note: object | None = None
         self.state = CrtcState()
         self.commits: list[CrtcCommit] = []
         """Newest first; a commit is here from the swap to the end of its cleanup."""
@@ -266,6 +271,7 @@ class Connector(ModeObject):
         self.fence_context = fence_context
         self.fence_seqno = 0
         self.connected = True
+        self.note: object | None = None
         self.pixel_formats: Blob | None = None
         """What a writeback connector can produce."""
         self.state = ConnectorState()

@@ -18,7 +18,7 @@ from syncline.kms_model.kms.property import U64, Kind, Property, signed
 from syncline.kms_model.kms.readback import read_connector, read_crtc, read_plane
 from syncline.kms_model.kms.state import AtomicState
 from syncline.kms_model.kms.user_points import in_points, out_point
-from syncline.kms_model.sync_file import fence_of
+from syncline.kms_model.sync_file import SyncFile
 from syncline.kms_model.uapi import BAD_POINTER, DeviceError, ModeInfo, ObjectType, PlaneType
 
 _RECT: Final = struct.Struct("<4i")
@@ -105,9 +105,10 @@ class Parser:
             raise DeviceError(EINVAL, "a second IN_FENCE_FD on one plane")
         if fd == -1:
             return
-        state.fence = fence_of(self._display.kernel.descriptors, fd)
-        if state.fence is None:
+        state.in_file = self._display.kernel.descriptors.find(fd, SyncFile)
+        if state.in_file is None:
             raise DeviceError(EINVAL, "IN_FENCE_FD is no sync_file")
+        state.fence = state.in_file.fence
 
     # -- CRTCs ---------------------------------------------------------------------------------
 

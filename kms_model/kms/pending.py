@@ -129,7 +129,7 @@ class ParkedCommit:
         """Locks, for the first time since the ioctl, and the rest of the way (UR6, UR7)."""
         display = self._display
         context = display.acquire_context(interruptible=False)
-        state = display.begin_state(context)
+        state = display.begin_state(context, file=self.file)
         try:
             try:
                 fits = await self._take_place(context, state)

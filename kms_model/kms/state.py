@@ -39,8 +39,15 @@ class AtomicState:
     """
 
     def __init__(
-        self, context: AcquireContext, connection_lock: ModesetLock, *, allow_modeset: bool = False
+        self,
+        context: AcquireContext,
+        connection_lock: ModesetLock,
+        *,
+        allow_modeset: bool = False,
+        file: File | None = None,
     ) -> None:
+        """`file`: whose commit it is, None for the kernel's own."""
+        self.file = file
         self.context = context
         self.allow_modeset = allow_modeset
         self._connection_lock = connection_lock
@@ -172,7 +179,7 @@ class AtomicState:
             plane_state = await self.plane(plane)
             plane_state.fb = wanted.fb
             plane_state.numbers = dict(wanted.numbers)
-            plane_state.fence = wanted.fence
+            plane_state.fence, plane_state.in_file = wanted.fence, wanted.in_file
             plane_state.user_points = wanted.user_points
             plane_state.damage, plane_state.damage_blob = wanted.damage, wanted.damage_blob
             await self.set_plane_crtc(plane, wanted.crtc)

@@ -71,6 +71,7 @@ class Tail:
         for crtc, new in self._state.crtcs.items():
             if new.needs_modeset and self._state.old_crtcs[crtc].active:
                 crtc.showing = crtc.arming = None
+                self._tell_shown(new, None)
                 if crtc.vblank.running:
                     crtc.vblank.stop()
 
@@ -126,6 +127,7 @@ class Tail:
     def _show(self, crtc: Crtc, new: CrtcState, image: Scanout | None, sequence: int, time_ns: int) -> None:
         crtc.showing = None if image is None else image.latched(sequence=sequence, time_ns=time_ns)
         crtc.arming = None
+        self._tell_shown(new, image)
         if self._kernel.trace is not None:
             self._kernel.report(
                 FlipTrace(
@@ -137,9 +139,16 @@ class Tail:
                 )
             )
 
+    def _tell_shown(self, new: CrtcState, image: Scanout | None) -> None:
+        accesses = self._kernel.accesses
+        if accesses is not None and new.commit is not None:
+            accesses.shown(new.commit, [layer.gem.resv for layer in image.layers] if image else ())
+
     def _send(self, crtc: Crtc, new: CrtcState, sequence: int, time_ns: int) -> None:
         event, new.event = new.event, None
         assert event is not None, "an event is sent once"
+        if self._kernel.accesses is not None and new.commit is not None:
+            self._kernel.accesses.flip_told(event.file, new.commit)
         event.send(crtc_id=crtc.id, sequence=sequence, time_ns=time_ns)
         observer = self._kernel.observer
         if observer is not None:

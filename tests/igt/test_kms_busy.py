@@ -82,7 +82,7 @@ def flip_to_hung(client):
     next_flip(client)
 
 
-@program.subtest("extended-pageflip-hang-oldfb")
+@program.subtest("extended-pageflip-hang-oldfb", front_buffer=True)
 def flip_from_hung(client):
     """What is on the screen hangs. Whoever leaves it does not wait for it."""
     _, handle = lit(client)
@@ -93,7 +93,7 @@ def flip_from_hung(client):
     assert next_flip(client).time_ns <= began_ns + 17 * MS
 
 
-@program.subtest("extended-pageflip-modeset-hang-oldfb")
+@program.subtest("extended-pageflip-modeset-hang-oldfb", front_buffer=True)
 def flip_and_modeset_from_hung(client):
     _, handle = lit(client)
     fb, _ = picture(client)
@@ -105,7 +105,7 @@ def flip_and_modeset_from_hung(client):
     assert client.world.now_ns - began_ns < 100 * MS
 
 
-@program.subtest("extended-modeset-hang-oldfb", "extended-modeset-hang-oldfb-with-reset")
+@program.subtest("extended-modeset-hang-oldfb", "extended-modeset-hang-oldfb-with-reset", front_buffer=True)
 def modeset_from_hung(client):
     """With a reset of the GPU in between or not: the display does not know the buffer any more."""
     _, handle = lit(client)

@@ -67,6 +67,7 @@ class Session:
         self.timelines = [self.call(file, SyncobjCreate()).handle for file in self.files]
         self.users = [self.call(file, SyncobjCreateUser()).handle for file in self.files]
         self.buffers = [self.call(file, CreateDumb(16, 16)).handle for file in self.files]
+        self.user_buffers = [self.call(file, CreateDumb(16, 16)).handle for file in self.files]
         self.dmabufs = [
             self.keep(self.call(file, PrimeHandleToFd(buffer)).fd)
             for file, buffer in zip(self.files, self.buffers, strict=True)
@@ -97,14 +98,14 @@ class Session:
         )
 
     def user_job(self, who: int, _other: int) -> None:
-        """The engine waits for a user fence, and answers with the next point of it."""
+        """The engine waits for a user fence, and answers with the next point of it. Nothing orders it after `job`."""
         point = self.user_points[who] + 1
         self.user_points[who] += 2
         handle = self.users[who]
         self.call(
             self.files[who],
             Submit(
-                self.buffers[who],
+                self.user_buffers[who],
                 (16, 16),
                 64,
                 (),

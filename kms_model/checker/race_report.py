@@ -1,0 +1,107 @@
+"""A race in words, and as a path: how each side came about, from where they part, and the edge that is missing."""
+
+from collections import deque
+from collections.abc import Callable, Iterable
+
+from syncline.kms_model.checker.access import Access, Buffer
+from syncline.kms_model.checker.moment import Cause, Moment
+from syncline.kms_model.checker.report import Report, Severity, Step
+
+MISSING = "missing"
+"""The kind of the step that should be there."""
+
+
+def clause(old: Access, new: Access) -> str:
+    """Which part of K21 it is. A read that knew of the job but did not wait for it is the reader's mistake."""
+    if old.writes and new.writes:
+        return "two writers at once"
+    reader, writer = (old, new) if new.writes else (new, old)
+    if reader is new or _was_submitted_before(writer, reader):
+        return "a read before its producer's fence"
+    if reader.thread.kind == "scanout":
+        return "reuse before the out-fence of the commit that replaced the buffer"
+    return "a write before the reader's release"
+
+
+def signature(old: Access, new: Access) -> str:
+    sides = (f"{each.thread.kind} of {each.thread.name}" for each in (old, new))
+    return f"K21 {clause(old, new)}: {' / '.join(sides)}"
+
+
+def race(buffer: Buffer, old: Access, new: Access, *, now_ns: int) -> Report:
+    """`new` begins now, and does not come after `old`."""
+    if old.ended_ns is None:
+        timing = f"they overlap: the first has been going on for {now_ns - old.begun_ns} ns"
+    else:
+        timing = f"this time the first had ended {now_ns - old.ended_ns} ns before"
+    first, second = _deed(old), _deed(new)
+    return Report(
+        rule="K21",
+        severity=Severity.ERROR,
+        t_ns=now_ns,
+        signature=signature(old, new),
+        what=f"{clause(old, new)}: {first} {buffer.name}, {second} it, and nothing orders them; {timing}",
+        objects=(buffer.name, str(old.begin), str(new.begin)),
+        path=path(old, new),
+    )
+
+
+def path(old: Access, new: Access) -> tuple[Step, ...]:
+    """The missing edge, then the way back from either side to the last thing that both come after."""
+    first, second = old.begin, new.begin
+    missing = Step(
+        str(second),
+        f"the end of {first}",
+        "nothing makes it wait for this",
+        MISSING,
+        new.thread.kind,
+        new.begun_ns,
+    )
+    way = _way(second, first.knows)
+    if not way:
+        return (missing,)
+    common = way[-1].moment
+    back = _way(first, lambda moment: moment is common)
+    return (missing, *_steps(second, way), *_steps(first, back))
+
+
+def _deed(access: Access) -> str:
+    what = f"scanout from {access.begin} on" if access.thread.kind == "scanout" else str(access.begin)
+    return f"{what} {'writes' if access.writes else 'reads'}"
+
+
+def _was_submitted_before(writer: Access, reader: Access) -> bool:
+    """The reader's side knows that the job was queued."""
+    return any(
+        cause.moment.thread.kind == "process" and reader.begin.knows(cause.moment)
+        for cause in writer.begin.causes
+    )
+
+
+def _way(start: Moment, is_end: Callable[[Moment], bool]) -> list[Cause]:
+    """The fewest causes from `start` back to the newest moment that `is_end`; empty if that is forgotten."""
+    came: dict[Moment, tuple[Moment, Cause]] = {}
+    ends: list[Moment] = []
+    queue = deque([start])
+    while queue:
+        moment = queue.popleft()
+        for cause in moment.causes:
+            if cause.moment in came:
+                continue
+            came[cause.moment] = moment, cause
+            (ends if is_end(cause.moment) else queue).append(cause.moment)
+    return _back(start, max(ends, key=lambda moment: moment.t_ns), came) if ends else []
+
+
+def _back(start: Moment, end: Moment, came: dict[Moment, tuple[Moment, Cause]]) -> list[Cause]:
+    way: list[Cause] = []
+    while end is not start:
+        end, cause = came[end]
+        way.append(cause)
+    return way[::-1]
+
+
+def _steps(start: Moment, way: Iterable[Cause]) -> Iterable[Step]:
+    for cause in way:
+        yield Step(str(start), str(cause.moment), cause.why, "and", start.thread.kind, start.t_ns)
+        start = cause.moment
