@@ -8,6 +8,7 @@ which buffer it is.
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from errno import EINVAL, ENOSPC, ERANGE
 from itertools import islice, takewhile
 from typing import Final
 
@@ -17,6 +18,8 @@ from syncline.compositor.core.geometry import Rect
 from syncline.compositor.core.scene import Element
 from syncline.kms_model.uapi import DeviceError, DeviceFile, PlaneType
 
+ABOUT_PLANES: Final = frozenset({EINVAL, ENOSPC, ERANGE})
+"""What a driver says of an arrangement it cannot do. Anything else may be over by the next vblank (REL-33)."""
 MAX_REMEMBERED: Final = 256
 """Arrangements whose answer is kept; then all are forgotten (windows being dragged make many)."""
 
@@ -51,9 +54,14 @@ class Arranger:
                 return arrangement
         return Arrangement(composed=elements)
 
-    def refused(self, arrangement: Arrangement) -> None:
+    def refused(self, arrangement: Arrangement, errno: int) -> None:
         """The kernel took it in a test and not in earnest: do not believe the test again."""
-        self._answers[self._key(arrangement)] = False
+        if arrangement.planes and errno in ABOUT_PLANES:
+            self._answers[self._key(arrangement)] = False
+
+    def trusts(self, arrangement: Arrangement) -> bool:
+        """Nobody has refused it since the kernel said that it is possible."""
+        return self._answers.get(self._key(arrangement), True)
 
     # -- candidates -------------------------------------------------------------------------------
 

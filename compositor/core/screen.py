@@ -117,8 +117,7 @@ class Screen:
             if frame is None:
                 self._tearing.refused()
         frame = frame or self._fly(arrangement, elements, now_ns)
-        if frame is None and arrangement.planes:
-            self._arranger.refused(arrangement)
+        if frame is None and not self._arranger.trusts(arrangement):
             arrangement = Arrangement(composed=elements)
             frame = self._fly(arrangement, elements, now_ns)
         if frame is None:
@@ -246,6 +245,8 @@ class Screen:
             if frame.composed_point:
                 self._flights.stray(frame.composed_point, frame.read)
             self._damage.forget()
+            if not is_torn:
+                self._arranger.refused(arrangement, refusal.errno)
             return None
         finally:
             for fence in fences.values():
