@@ -1,10 +1,12 @@
 """The matrix as data, and the neighbours in it that came to the same."""
 
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import Final, NamedTuple
 
 import msgspec
 
+from syncline.lab.exit import Usage
 from syncline.lab.matrix.plan import REFRESH_NS
 from syncline.lab.matrix.verdict import Cell
 from syncline.lab.present.machine import Machine
@@ -35,6 +37,16 @@ class Matrix(msgspec.Struct, frozen=True, kw_only=True):
             for cell in self.cells
             if cell.claims_isolation and cell.bystander is not None and cell.bystander.missed_vblanks
         ]
+
+
+def read_matrix(path: Path) -> Matrix:
+    """What `--json` has written. Raises Usage."""
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=Matrix)
+    except OSError as error:
+        raise Usage(f"cannot read {path}: {error.strerror}") from None
+    except msgspec.MsgspecError as error:
+        raise Usage(f"{path} is not what `syncline matrix --json` writes: {error}") from None
 
 
 class Block(NamedTuple):

@@ -2,6 +2,7 @@
 
 import os
 import sys
+from collections.abc import Sequence
 from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -22,8 +23,10 @@ from syncline.lab.present.process import Process
 from syncline.lab.present.rows import DeviceEvent, decoded
 from syncline.lab.present.stage import Stage, ours
 
-DEBUT_NS: Final = 2 * NS_PER_S
-"""Interpreters start and windows open."""
+DEBUT_NS: Final = 15 * NS_PER_S
+"""Who has shown no frame by then never will: interpreters start, windows open."""
+
+SHOWN: Final = b'"ev":"client_presented"'
 
 CLIENT_EVENTS: Final = msgspec.json.Decoder(ClientEvent)
 
@@ -42,7 +45,8 @@ def _perform(place: Place, options: Options, probe: Probe, directory: Path) -> E
         stage = owned.enter_context(_stage(place, directory / "stage"))
         client = owned.enter_context(_client(stage, late, directory))
         beside = owned.enter_context(_client(stage, light, directory))
-        run_real(lambda loop: _watch(loop, options, probe, client))
+        events = [_events(directory, role) for role in (late, light)]
+        run_real(lambda loop: _watch(loop, options, probe, client, events))
         parts = {"compositor": stage.parts[0], "device": stage.parts[1], "bystander": beside}
         for name, part in parts.items():
             if part.ended:
@@ -80,9 +84,19 @@ def _client(stage: Stage, role: Role, directory: Path) -> Process:
     return Process(command, os.environ, _log(directory, role))
 
 
-async def _watch(loop: RealLoop, options: Options, probe: Probe, client: Process) -> None:
-    """As long as a cell lasts, or until its client gives up."""
-    end_ns = loop.now_ns() + DEBUT_NS + WARM_UP_NS + options.length_ns
+async def _watch(
+    loop: RealLoop, options: Options, probe: Probe, client: Process, events: Sequence[Path]
+) -> None:
+    """Until everybody has shown a frame, and from then as long as a cell lasts; or until the client gives up."""
+    begin_ns = loop.now_ns()
+
+    def is_dark() -> bool:
+        if client.ended or loop.now_ns() > begin_ns + DEBUT_NS:
+            return False
+        return not all(path.exists() and SHOWN in path.read_bytes() for path in events)
+
+    await probe.watch(loop, is_dark)
+    end_ns = loop.now_ns() + WARM_UP_NS + options.length_ns
     await probe.watch(loop, lambda: loop.now_ns() < end_ns and not client.ended)
 
 

@@ -6,6 +6,9 @@ from typing import Final
 from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
+from syncline.lab.matrix.outcome import Matrix
+from syncline.lab.matrix.picture import heat_map
+from syncline.lab.matrix.table import sentence as verdict
 from syncline.lab.present.figures import latency, parts
 from syncline.lab.present.outcome import READINGS, Outcome, Result
 from syncline.lab.present.table import sentence_of, short
@@ -79,6 +82,13 @@ higher bands were late. A cross is a frame that missed the first vblank it could
 </table></div>
 {% endif %}
 
+{% if matrix %}
+<h2>Who stalls where</h2>
+<figure id="matrix">{{ heat_map }}
+<figcaption>{{ matrix | verdict }} White: nobody's thread sleeps. The words are those of docs/matrix.md.</figcaption></figure>
+<p>Repeat: <code>{{ matrix.command }}</code></p>
+{% endif %}
+
 <h2>How far to trust it</h2>
 {% for said in outcome.sentences %}<p>{{ said }}</p>{% endfor %}
 <p>Syncline {{ outcome.machine.syncline }}, Python {{ outcome.machine.python }}, Linux {{ outcome.machine.kernel }},
@@ -100,15 +110,21 @@ COUNTS: Final = {
 }
 
 
-def write_page(path: Path, outcome: Outcome) -> None:
-    """Everything of the outcome but the single frames, which are in the picture."""
-    path.write_text(page(outcome))
+def write_page(path: Path, outcome: Outcome, matrix: Matrix | None) -> None:
+    """Everything of the outcome but the single frames, which are in the picture; and a matrix if there is one."""
+    path.write_text(page(outcome, matrix))
 
 
-def page(outcome: Outcome) -> str:
+def page(outcome: Outcome, matrix: Matrix | None = None) -> str:
     """The HTML."""
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True)
-    environment.filters |= {"ms": ms, "short": short, "sentence": sentence_of, "known": _known}
+    environment.filters |= {
+        "ms": ms,
+        "short": short,
+        "sentence": sentence_of,
+        "known": _known,
+        "verdict": verdict,
+    }
     template = environment.from_string(TEMPLATE)
     told = {column for result in outcome.results for column in result.columns}
     return template.render(
@@ -117,6 +133,8 @@ def page(outcome: Outcome) -> str:
         counts=COUNTS,
         latency=Markup(latency(outcome)),  # noqa: S704 - matplotlib has escaped the names in it
         parts=Markup(parts(outcome)),  # noqa: S704 - likewise
+        matrix=matrix,
+        heat_map=Markup(heat_map(matrix)) if matrix else "",  # noqa: S704 - likewise
     )
 
 

@@ -95,6 +95,9 @@ class Options:
     report: Path | None = None
     """Write a page with pictures to this HTML file (needs the extra `report`)."""
 
+    matrix: Path | None = None
+    """Show the stall matrix on that page, too: a file that `syncline matrix --json` has written."""
+
     trace: Path | None = None
     """Write a Perfetto trace to this .pftrace file (needs the extra `trace`)."""
 
@@ -134,6 +137,8 @@ class Options:
             raise Usage("--against: two compositors of one name cannot be told apart: say NAME=COMMAND")
         if self.gpu_time is not None and Sync.SHM in self.syncs:
             raise Usage("--gpu-time: a client with --sync shm has no GPU: leave it out, or try --sync dma")
+        if self.matrix is not None and self.report is None:
+            raise Usage("--matrix: it is shown on a page: say --report FILE, too")
         if not (self.seconds or self.frames):
             raise Usage("--seconds 0: a measurement needs some time, try 8")
 

@@ -10,6 +10,7 @@ import msgspec
 from rich.console import Console
 
 from syncline.lab.exit import PASS
+from syncline.lab.matrix.outcome import read_matrix
 from syncline.lab.output import check_writable, needing
 from syncline.lab.present.outcome import Outcome, judge
 from syncline.lab.present.plan import Options
@@ -55,16 +56,17 @@ def _writers(options: Options) -> dict[Path, Writer]:
     if options.csv is not None:
         writers[options.csv] = _write_csv
     if options.report is not None:
-        writers[options.report] = _page_writer()
+        writers[options.report] = _page_writer(options.matrix)
     if options.trace is not None:
         writers[options.trace] = _trace_writer()
     return writers
 
 
-def _page_writer() -> Writer:
+def _page_writer(matrix_file: Path | None) -> Writer:
     with needing("report", flag="--report"):
         from syncline.lab.present.page import write_page  # noqa: PLC0415 - matplotlib and jinja2 are an extra
-    return lambda path, outcome, _: write_page(path, outcome)
+    matrix = None if matrix_file is None else read_matrix(matrix_file)
+    return lambda path, outcome, _: write_page(path, outcome, matrix)
 
 
 def _trace_writer() -> Writer:

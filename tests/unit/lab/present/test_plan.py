@@ -21,6 +21,8 @@ COMPLAINTS = [
     (["--against", "weston=no-such-command"], "there is no command no-such-command"),
     (["--against", "kwin"], "say kwin=COMMAND"),
     (["--against", "=weston"], "say NAME=COMMAND"),
+    (["--matrix", "m.json"], "say --report FILE, too"),
+    (["--matrix", "/nowhere/m.json", "--report", "x.html"], "cannot read /nowhere/m.json"),
     (["--csv", "/dev/null/x.csv"], "cannot write to /dev/null/x.csv"),
 ]
 
