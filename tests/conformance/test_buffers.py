@@ -16,6 +16,8 @@ XRGB8888: Final = 0x34325258
 NONSENSE: Final = 0x21212121
 ENTRY_BYTES: Final = 16
 
+SAMPLING: Final = 2
+"""zwp_linux_dmabuf_feedback_v1.tranche_flags, from version 6 on."""
 
 def _viewport(trial: Trial, name: str) -> tuple[Window, Thing]:
     window = Window(trial, trial.client(name), explicit=False)
@@ -51,8 +53,8 @@ def test_vpt_01_values_are_judged_at_once_and_sizes_when_applied(trial: Trial) -
     window.client.roundtrip()
 
 
-def _feedback(trial: Trial, version: int) -> tuple[list[str], bytes]:
-    """The events of a default feedback in order, and the format table."""
+def _feedback(trial: Trial, version: int) -> tuple[list[str], list[int], bytes]:
+    """The events of a default feedback in order, the flags of its tranches, and the format table."""
     client = trial.client(f"version {version}")
     dmabuf = client.bind(DMABUF, version=version)
     feedback, table = dmabuf.make("get_default_feedback"), bytearray()
@@ -64,7 +66,8 @@ def _feedback(trial: Trial, version: int) -> tuple[list[str], bytes]:
     trial.expect(lambda: feedback.count("done") > 0, "zwp_linux_dmabuf_feedback_v1.done")
     client.roundtrip()
     trial.check(not dmabuf.heard, "format or modifier events from version 4 on")
-    return [each.event for each in feedback.heard], bytes(table)
+    flags = [each.arguments[0] for each in feedback.heard if each.event == "tranche_flags"]
+    return [each.event for each in feedback.heard], flags, bytes(table)
 
 
 @case("D1 D2 D3 D4 D5", D, priority=2, needs=(f"{DMABUF}:4",))
@@ -73,10 +76,13 @@ def test_dma_01_feedback_comes_in_order_and_whole(trial: Trial) -> None:
     look = trial.client("versions")
     versions = [each for each in (4, 5, 6) if look.offers(DMABUF, each)]
     for version in versions:
-        events, table = _feedback(trial, version)
+        events, flags, table = _feedback(trial, version)
         trial.check(events.count("main_device") == (version < 6), f"version {version}: {', '.join(events)}")
         trial.check(events[-1] == "done", f"version {version} ends with {events[-1]}")
         closed = events.count("tranche_done")
+        if version >= 6:
+            trial.check(all(flags), "a tranche that is good for nothing")
+            trial.check(any(each & SAMPLING for each in flags), "no tranche is for sampling")
         trial.check(closed >= 1, "no tranche at all")
         for each in ("tranche_target_device", "tranche_flags"):
             trial.check(events.count(each) == closed, f"{closed} tranches, {events.count(each)} {each}")

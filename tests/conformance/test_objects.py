@@ -131,7 +131,7 @@ def test_obj_09_a_recycled_surface_id_has_no_past(trial: Trial) -> None:
 
 @case("S7", D, priority=2)
 def test_obj_10_a_surface_of_any_role_may_have_an_object(trial: Trial) -> None:
-    """Roleless, sub-surface, cursor, popup, drag icon: the role is no matter."""
+    """Roleless, sub-surface, cursor, popup, drag icon: the role is no matter, nor which of the two came first."""
     client = trial.client()
     window = Window(trial, client)
     Canvas(trial, client)
@@ -151,6 +151,13 @@ def test_obj_10_a_surface_of_any_role_may_have_an_object(trial: Trial) -> None:
         if client.offers("wl_data_device_manager"):
             device = client.bind("wl_data_device_manager").make("get_data_device", seat)
             device.send("start_drag", None, window.wl, icon.wl, 0)
+    client.roundtrip()
+    old = Window(trial, client, explicit=False)
+    child = Child(old, explicit=False)
+    child.show(client.shm_buffer(32, 32))
+    old.settle(old.show(client.shm_buffer()))
+    for canvas in (old, child):
+        client.sync_surface(canvas.wl)
     client.roundtrip()
 
 
@@ -270,6 +277,23 @@ def test_obj_18_timeline_and_surface_object_may_come_by_different_bindings(trial
     window.wl.send("commit")
     window.hide()
     trial.expect(lambda: release.reached, "the release point, imported by another binding")
+
+
+@case("S21 S23", D)
+def test_obj_21_points_outlive_the_timelines_they_were_set_by(trial: Trial) -> None:
+    """Set, and both timeline objects destroyed before the commit: it is complete, waited for and given back."""
+    window = Window(trial)
+    acquire, release = window.new_point(), window.new_point()
+    window.set_points(acquire, release)
+    acquire.wl.send("destroy")
+    release.wl.send("destroy")
+    window.attach(window.image())
+    frame = window.commit(acquire, release)
+    trial.never(lambda: frame.is_done, "a frame whose acquire point has no fence yet")
+    frame.signal()
+    window.settle(frame)
+    window.hide()
+    trial.expect(lambda: frame.is_released, "the release point on a timeline whose object is gone")
 
 
 TEARDOWNS: Final = 500

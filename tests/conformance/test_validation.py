@@ -226,6 +226,18 @@ def test_val_20_a_conflict_corrected_before_the_commit_is_none(trial: Trial) -> 
     _accord(trial, point.at(3), point.at(4), window)
 
 
+@case("S26", D)
+def test_val_36_a_release_point_replaced_before_the_commit_is_left_alone(trial: Trial) -> None:
+    """The replaced value belongs to no commit: it is not reached, not even when the frame is given back."""
+    window = Window(trial)
+    replaced = window.new_point()
+    window.set_points(None, replaced)
+    frame = window.show(window.image())
+    window.settle(frame)
+    _replaced(trial, window, frame)
+    trial.never(lambda: replaced.reached, "a release point that was replaced")
+
+
 @case("S25 S42", D)
 def test_val_21_a_conflict_is_found_in_all_64_bits(trial: Trial) -> None:
     """Comparing only the low or only the high words gives the wrong answer in one of these."""
