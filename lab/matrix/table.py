@@ -39,12 +39,11 @@ def print_matrix(console: Console, matrix: Matrix) -> None:
 
 def sentence(matrix: Matrix) -> str:
     """What it comes to."""
-    working = sum(cell.works for cell in matrix.cells)
-    if not matrix.harmed:
-        harmed = "every one that claims isolation cost the bystander nothing"
-    else:
-        harmed = f"{len(matrix.harmed)} that claim isolation cost the bystander vblanks"
-    return f"{len(matrix.cells)} cells, {working} of them work; {harmed}; seed {matrix.seed}."
+    working = [cell for cell in matrix.cells if cell.works]
+    claiming = sum(cell.claims_isolation for cell in working)
+    harmed = len(matrix.harmed) or "none"
+    claim = f"{claiming} of these claim isolation, and {harmed} cost the bystander a vblank"
+    return f"{len(working)} of {len(matrix.cells)} cells work; {claim}; seed {matrix.seed}."
 
 
 def _table(compositor: str, rows: Sequence[Block], reasons: Sequence[str]) -> Table:

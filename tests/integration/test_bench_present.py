@@ -33,7 +33,19 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def outcome(place: Path) -> Outcome:
+def matrix(place: Path) -> dict[str, Any]:
+    """A matrix for the page to show: two rows of it."""
+    words = ("--client", "dma", "--client", "user", "--compositor", "dma", "--seconds", "0.2", "--json")
+    run = subprocess.run(
+        [sys.executable, "-m", "syncline", "matrix", *words], capture_output=True, check=True
+    )
+    (place / "matrix.json").write_bytes(run.stdout)
+    matrix: dict[str, Any] = json.loads(run.stdout)
+    return matrix
+
+
+@pytest.fixture(scope="module")
+def outcome(place: Path, matrix: dict[str, Any]) -> Outcome:
     """One run of two clients in two ways, with everything written that can be."""
     told = subprocess.run(
         [
@@ -53,7 +65,7 @@ def outcome(place: Path) -> Outcome:
                 "40",
             ),
             *("--rounds", "2", "--seed", "5", "--random-phase", "--json", "--csv", "frames.csv"),
-            *("--report", "report.html", "--trace", "run.pftrace"),
+            *("--report", "report.html", "--matrix", "matrix.json", "--trace", "run.pftrace"),
         ],
         cwd=place,
         capture_output=True,
@@ -195,6 +207,20 @@ def test_the_numbers_on_the_page_are_those_of_the_json(outcome: Outcome, place: 
     )
 
 
+def test_the_page_shows_the_matrix_that_it_was_given(
+    outcome: Outcome, place: Path, matrix: dict[str, Any]
+) -> None:
+    assert outcome["results"]
+    page = (place / "report.html").read_text()
+
+    assert matrix["command"] in page
+    stalls = [stall for cell in matrix["cells"] for stall in cell["stalls"]]
+    assert stalls
+    for stall in stalls:
+        told = stall["durations"]
+        assert f"{stall['call']} {told['p50'] / 1e6:.1f}/{told['p99'] / 1e6:.1f}" in page
+
+
 OVERFLOWING = """<pre id="verdict"></pre><script>addEventListener("load", () => {
   const beyond = [...document.querySelectorAll("body *")].filter(
     each => !each.closest(".wide, svg") && each.getBoundingClientRect().right > innerWidth + 1);
@@ -255,12 +281,7 @@ def test_the_trace_has_a_track_for_everybody(outcome: Outcome, trace: Trace) -> 
     processes = {each.uuid: each.process.process_name for each in descriptors if each.HasField("process")}
 
     assert len(processes) == len(set(processes.values()))
-    clients = {
-        f"{sync}-{turn}-{client}"
-        for sync in ("dma", "shm")
-        for turn in (0, 1)
-        for client in (1, 2)
-    }
+    clients = {f"{sync}-{turn}-{client}" for sync in ("dma", "shm") for turn in (0, 1) for client in (1, 2)}
     assert {name.partition(":")[0] for name in processes.values()} == clients | {"compositor", "GPU", "KMS"}
     assert all("missed of" in name for name in processes.values() if "-" in name)
     tracks = {(processes[each.parent_uuid], each.name.split()[0]) for each in descriptors if each.parent_uuid}
