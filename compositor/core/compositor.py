@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from errno import EINVAL
 from itertools import count
 from typing import Final
 
@@ -21,10 +22,11 @@ from syncline.compositor.core.seat import Seat
 from syncline.compositor.core.stage import build_stage
 from syncline.compositor.core.subsurface import Subsurfaces
 from syncline.compositor.core.surface import Client, Surface
-from syncline.compositor.core.syncobj import Timeline, Watcher
+from syncline.compositor.core.syncobj import LOST, Timeline, Watcher
 from syncline.compositor.core.windows import Windows
 from syncline.kms_model.uapi import (
     ClientCap,
+    DeviceError,
     DeviceFile,
     Event,
     Fd,
@@ -204,6 +206,10 @@ class Compositor:
         """Takes `fd` over, also when it raises DeviceError(EINVAL): then it was no syncobj (S15)."""
         try:
             timeline = Timeline(self.device.call(SyncobjFdToHandle(fd=fd)).handle)
+        except DeviceError as refusal:
+            if refusal.errno == EINVAL:
+                raise
+            timeline = Timeline(LOST)
         finally:
             self.device.close_fd(fd)
         self._clients[client].timelines[timeline] = None

@@ -26,7 +26,7 @@ from syncline.compositor.core.buffer import Buffer, Memory, Origin
 from syncline.compositor.core.effects import BufferReleased, CommitReleased, Effect
 from syncline.compositor.core.journal import Journal
 from syncline.compositor.core.loan import Loan
-from syncline.compositor.core.syncobj import SyncPoint, Timeline
+from syncline.compositor.core.syncobj import LOST, SyncPoint, Timeline
 from syncline.kms_model.uapi import (
     DeviceError,
     DeviceFile,
@@ -195,7 +195,7 @@ class Releases:
     def unuse_timeline(self, timeline: Timeline) -> None:
         """The protocol object or a loan lets go; the handle goes with the last (S24)."""
         timeline.uses -= 1
-        if timeline.uses == 0:
+        if timeline.uses == 0 and timeline.handle != LOST:
             self._device.call(SyncobjDestroy(handle=timeline.handle))
 
     def check_invariants(self) -> None:

@@ -1,13 +1,18 @@
 """Timelines, points, and the commit rules of linux-drm-syncobj-v1."""
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Final, Protocol
 
 from syncline.compositor.core.buffer import Buffer
 from syncline.compositor.core.errors import Violation
 from syncline.protocol.enums import WpLinuxDrmSyncobjSurfaceV1
 
 Error = WpLinuxDrmSyncobjSurfaceV1.Error
+
+
+LOST: Final = 0
+"""The handle of a syncobj that the machine could not take over: whatever asks for it is ENOENT, so that
+nothing is ever reached on it. The client has done nothing wrong (S20, S102)."""
 
 
 @dataclass(eq=False, slots=True)

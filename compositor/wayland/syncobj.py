@@ -1,7 +1,5 @@
 """linux-drm-syncobj-v1: three objects without a single event. What there is to say goes through the kernel's."""
 
-from errno import EINVAL
-
 from syncline.compositor.core.syncobj import SyncPoint, Timeline
 from syncline.compositor.wayland.session import Session
 from syncline.compositor.wayland.surface import SurfaceFactory, SurfaceObject, WlSurface
@@ -28,8 +26,6 @@ class WpLinuxDrmSyncobjManagerV1(SurfaceFactory):
         try:
             timeline = self._session.core.import_timeline(self._session.client, Fd(fd.take()))
         except DeviceError as refusal:
-            if refusal.errno != EINVAL:
-                raise  # the machine's trouble is not the client's fault (S20)
             # The error names the manager, never the timeline that was to be (S4, S6).
             raise self.error(ManagerEnums.Error.INVALID_TIMELINE, "the fd is not a DRM syncobj") from refusal
         WpLinuxDrmSyncobjTimelineV1(new, self._session, timeline)
