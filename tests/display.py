@@ -55,9 +55,9 @@ Change = tuple[str, str, int]
 class World:
     """One device, its clock and what it traces."""
 
-    def __init__(self, profile: Profile, quirks: Quirks) -> None:
+    def __init__(self, profile: Profile, quirks: Quirks, *, allows_faults: bool = False) -> None:
         self.trace: list[TraceEvent] = []
-        self.device = Device(profile, quirks=quirks, trace=self.trace.append)
+        self.device = Device(profile, quirks=quirks, trace=self.trace.append, allows_faults=allows_faults)
         self.ledger = Ledger()
         Checker(self.device.kernel, self.ledger)
         self.device.advance(NS_PER_S)
