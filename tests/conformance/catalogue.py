@@ -17,6 +17,7 @@ MODULES: Final = (
     "test_pacing",
     "test_buffers",
     "test_faults",
+    "test_faults_release",
 )
 
 

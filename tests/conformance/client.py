@@ -115,16 +115,28 @@ class Client:
         if not again and version is None and interface in self._bound:
             return self._bound[interface]
         name, offered = self._find(interface)
-        kind = thing(interface)
-        wanted = min(version or offered, offered, kind.up_to)
-        bound = self.registry.bind(
-            name, lambda new: kind(new, self.world.now_ns), interface=interface, version=wanted
-        )
+        bound = self._bind(name, interface, min(version or offered, offered))
         if interface == "xdg_wm_base":
             bound.hooks["ping"] = lambda serial: bound.send("pong", serial)
         if not again and version is None:
             self._bound[interface] = bound
         return bound
+
+    def bind_all(self, interface: str) -> list[Thing]:
+        """Every global of that interface, such as outputs."""
+        offers = sorted(self.registry.globals.items())
+        return [
+            self._bind(name, offered, version) for name, (offered, version) in offers if offered == interface
+        ]
+
+    def _bind(self, name: int, interface: str, version: int) -> Thing:
+        kind = thing(interface)
+        return self.registry.bind(
+            name,
+            lambda new: kind(new, self.world.now_ns),
+            interface=interface,
+            version=min(version, kind.up_to),
+        )
 
     def _find(self, interface: str) -> tuple[int, int]:
         for name, (offered, version) in self.registry.globals.items():

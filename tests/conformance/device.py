@@ -2,6 +2,7 @@
 
 import mmap
 import os
+from array import array
 from collections.abc import Callable
 from dataclasses import dataclass
 from errno import ETIME
@@ -27,6 +28,7 @@ from syncline.kms_model.uapi import (
     SwSyncCreateFence,
     SwSyncCreateTimeline,
     SwSyncInc,
+    SyncFileInfo,
     SyncobjCreate,
     SyncobjDestroy,
     SyncobjEventfd,
@@ -76,11 +78,17 @@ class Device:
         fd = self.file.call(PrimeHandleToFd(handle=dumb.handle)).fd
         self.file.call(GemClose(handle=dumb.handle))
         self._fds.append(fd)
-        self.file.call(DmaBufSync(fd=fd, flags=DmaBufSyncFlag.WRITE))
-        with mmap.mmap(fd, dumb.size) as pixels:
-            pixels[: dumb.pitch * height] = colour.to_bytes(4, "little") * (dumb.pitch * height // 4)
-        self.file.call(DmaBufSync(fd=fd, flags=DmaBufSyncFlag.WRITE | DmaBufSyncFlag.END))
-        return Image(fd, width, height, dumb.pitch)
+        image = Image(fd, width, height, dumb.pitch)
+        self.paint(image, colour)
+        return image
+
+    def paint(self, image: "Image", colour: int) -> None:
+        """All of it, by CPU, whoever may be looking."""
+        size = image.pitch * image.height
+        self.file.call(DmaBufSync(fd=Fd(image.fd), flags=DmaBufSyncFlag.WRITE))
+        with mmap.mmap(image.fd, size) as pixels:
+            pixels[:] = colour.to_bytes(4, "little") * (size // 4)
+        self.file.call(DmaBufSync(fd=Fd(image.fd), flags=DmaBufSyncFlag.WRITE | DmaBufSyncFlag.END))
 
     def fence(self) -> "Fence":
         """A fence that signals when we say so: what a slow GPU would give. Raises Skip."""
@@ -169,6 +177,12 @@ class Image:
     height: int
     pitch: int
 
+    def count(self, colour: int) -> int:
+        """How many pixels have that colour, whatever their alpha."""
+        with mmap.mmap(self.fd, self.pitch * self.height) as pixels:
+            words = array("I", pixels[:])
+        return sum(word & 0xFF_FFFF == colour for word in words)
+
 
 @dataclass(frozen=True, slots=True)
 class Fence:
@@ -215,6 +229,18 @@ class Timeline:
     def value(self) -> int:
         """The highest point reached."""
         return self.device.file.call(SyncobjQuery(handles=(self.handle,))).points[0]
+
+    def reached_ns(self, point: int) -> int:
+        """When it was, by its fence."""
+        call = self.device.file.call
+        binary = call(SyncobjCreate()).handle
+        call(SyncobjTransfer(src_handle=self.handle, src_point=point, dst_handle=binary, dst_point=0))
+        fence = call(SyncobjHandleToFd(handle=binary, flags=HandleFlag.SYNC_FILE)).fd
+        call(SyncobjDestroy(handle=binary))
+        count = call(SyncFileInfo(fd=fence)).num_fences
+        fences = call(SyncFileInfo(fd=fence, num_fences=count)).fences
+        os.close(fence)
+        return max(each.timestamp_ns for each in fences)
 
     def reset(self) -> None:
         self.device.file.call(SyncobjReset(handles=(self.handle,)))

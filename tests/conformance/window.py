@@ -56,6 +56,12 @@ class Frame:
         return self.released.at_ns is not None
 
     @property
+    def released_ns(self) -> int:
+        """By the fence behind the release point, which has been reached."""
+        assert self.release is not None, "an explicit frame"
+        return self.release.timeline.reached_ns(self.release.value)
+
+    @property
     def is_done(self) -> bool:
         return self.callback is not None and self.callback.count("done") > 0
 
@@ -104,7 +110,10 @@ class Canvas:
 
     def new_point(self, value: int = 1) -> Point:
         """A point on a timeline of its own."""
-        timeline = self.trial.device.timeline()
+        return self.point_on(self.trial.device.timeline(), value)
+
+    def point_on(self, timeline: Timeline, value: int) -> Point:
+        """A point on a timeline that others may use as well."""
         return Point(timeline, self.client.timeline(timeline), value)
 
     def set_points(self, acquire: Point | None, release: Point | None) -> None:

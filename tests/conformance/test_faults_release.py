@@ -1,0 +1,245 @@
+"""When the display, a copy or a reset decides whether a buffer is still read (protocol.md 5.4, class M)."""
+
+from collections.abc import Callable
+from itertools import pairwise
+from typing import Final
+
+from syncline.conformance.camera import CAPTURE, SOURCE, Camera
+from syncline.conformance.case import DMABUF, PRESENTATION, SYNCOBJ, RunClass, case
+from syncline.conformance.device import Image
+from syncline.conformance.pace import check_rate, rate
+from syncline.conformance.screen import vblanks
+from syncline.conformance.trial import Trial
+from syncline.conformance.window import Frame, Window
+from syncline.protocol.enums import WpPresentationFeedback
+
+M = RunClass.M
+NEEDS: Final = (SYNCOBJ, DMABUF, PRESENTATION)
+CAMERA: Final = (*NEEDS, CAPTURE, SOURCE)
+FRAMES: Final = 12
+LATE_NS: Final = 5_000_000_000
+ZERO_COPY: Final = int(WpPresentationFeedback.Kind.ZERO_COPY)
+VSYNC: Final = int(WpPresentationFeedback.Kind.VSYNC)
+RED: Final = 0xC02020
+BLUE: Final = 0x2020C0
+POISON: Final = 0x00FF01
+"""No other image of the suite has it."""
+
+
+def flags(frame: Frame) -> int:
+    """Of its presented event."""
+    assert frame.feedback is not None, "asked for"
+    return int((frame.feedback.last("presented") or [0])[-1])
+
+
+def all_back(trial: Trial, frames: list[Frame]) -> None:
+    trial.expect(
+        lambda: all(each.is_released for each in frames), f"{len(frames)} release points", within_ns=LATE_NS
+    )
+
+
+def _check_after_successor(trial: Trial, frames: list[Frame], *, only_direct: bool = True) -> None:
+    """A frame on a plane is read until the frame after it is on screen."""
+    direct = 0
+    for frame, successor in pairwise(frames):
+        if only_direct and not flags(frame) & ZERO_COPY:
+            continue
+        direct += 1
+        early_ms = (successor.presented_ns - frame.released_ns) / 1e6
+        trial.check(early_ms <= 0, f"released {early_ms:.3f} ms before the flip that took it off the screen")
+    trial.note(f"{direct} of {len(frames) - 1} were scanned out directly")
+
+
+def _stream(trial: Trial, window: Window, *, faults: str = "") -> list[Frame]:
+    frames = []
+    for number in range(FRAMES):
+        if faults and number % 3 == 1:
+            trial.faults.inject(faults)
+        frames.append(window.show(window.image()))
+        trial.expect(lambda: frames[-1].is_presented, "presentation", within_ns=LATE_NS)
+    window.hide()
+    all_back(trial, frames)
+    return frames
+
+
+@case("S71", M, needs=NEEDS, device=True)
+def test_rel_23_scanned_out_until_the_next_flip(trial: Trial) -> None:
+    """The display reads an image until the flip after it, not until its own."""
+    _ = trial.faults
+    _check_after_successor(trial, _stream(trial, Window(trial)))
+
+
+@case("S71", M, priority=2, needs=NEEDS, device=True)
+def test_rel_33_a_rejected_flip_frees_nothing(trial: Trial) -> None:
+    """The display says EBUSY three times: the image stays until the flip that really replaces it."""
+    _check_after_successor(trial, _stream(trial, Window(trial), faults="ModeAtomic=EBUSY:1:3"))
+
+
+@case("S71 S74", M, priority=2, needs=NEEDS, device=True)
+def test_rel_25_from_planes_to_composition_and_back(trial: Trial) -> None:
+    """Every third frame is turned by 90 degrees, which no plane here can do."""
+    _ = trial.faults
+    window, frames = Window(trial), []
+    for number in range(FRAMES):
+        window.wl.send("set_buffer_transform", number % 3 == 2)
+        frames.append(window.show(window.image()))
+        trial.expect(lambda: frames[-1].is_presented, "presentation")
+    window.hide()
+    all_back(trial, frames)
+    turned = [flags(each) & ZERO_COPY for each in frames[2::3]]
+    trial.check(not any(turned), "a turned image was said to be scanned out directly")
+    _check_after_successor(trial, frames)
+
+
+@case("S71", M, needs=NEEDS, device=True)
+def test_rel_24_the_slower_of_two_outputs_decides(trial: Trial) -> None:
+    """A surface across two screens: each lets go at its own vblank, the release is the last of them."""
+    _ = trial.faults
+    screens = vblanks(trial.device)
+    trial.check(len(screens) > 1, "there is one screen only")
+    window, frames = Window(trial), list[Frame]()
+    window.client.bind_all("wl_output")
+    width = 1 << 11
+    for _ in range(FRAMES):
+        frames.append(window.show(window.image(width, 64)))
+        trial.expect(lambda: frames[-1].is_presented, "presentation")
+        trial.pass_ms(40)
+    trial.check(window.wl.count("enter") > 1, "it is on one screen only")
+    window.hide()
+    all_back(trial, frames)
+    for frame, successor in pairwise(frames):
+        free_ns = max(each.first_after(successor.committed_ns) for each in screens)
+        early_ms = (free_ns - frame.released_ns) / 1e6
+        trial.check(early_ms < 1, f"released {early_ms:.3f} ms before the slower screen could have let go")
+
+
+@case("S71", M, needs=CAMERA, device=True)
+def test_rel_26_a_copy_under_way_holds_the_release_back(trial: Trial) -> None:
+    """A capture takes 150 ms; meanwhile its image is replaced and hidden, and poisoned once it is given back."""
+    window, camera = Window(trial), Camera(trial)
+    image = trial.device.image(colour=RED)
+    frame = window.show(window.client.buffer(image))
+    window.settle(frame)
+    trial.faults.inject("slow-job=150ms")
+    shot = camera.begin()
+    trial.pass_ms(40)
+    trial.check(not shot.count("ready"), "the copy did not take its time: nothing is shown by this")
+    window.settle(window.show(window.image()))
+    window.hide()
+    trial.until(lambda: frame.is_released or shot.count("ready") > 0)
+    if frame.is_released:
+        trial.device.paint(image, POISON)
+    picture = camera.finish(shot)
+    trial.expect(lambda: frame.is_released, "the release point once the copy is done")
+    trial.check(not picture.count(POISON), "the picture shows what was painted after the release")
+    trial.check(picture.count(RED) == 64 * 64, "the picture does not show the image that was there")
+
+
+@case("S70", M, needs=NEEDS, device=True)
+def test_rel_29_a_reset_of_the_gpu_loses_no_point(trial: Trial) -> None:
+    """Seven resets amid compositions that take 10 ms: every frame ends, every point is reached, others go on."""
+    window, witness = Window(trial), Window(trial, trial.client("witness"), explicit=False)
+    buffer = witness.image()
+    before = rate(trial, witness, buffer)
+    trial.faults.inject("slow-job=10ms:1:*", "gpu-reset:30ms:7")
+    frames = []
+    for _ in range(FRAMES):
+        window.wl.send("set_buffer_transform", 1)
+        frames.append(window.show(window.image()))
+        window.settle(frames[-1])
+    trial.faults.clear()
+    window.hide()
+    all_back(trial, frames)
+    trial.expect(lambda: all(each.outcome for each in frames), "an end of every feedback")
+    check_rate(trial, before, rate(trial, witness, buffer))
+
+
+@case("S75", M, needs=CAMERA, device=True)
+def test_rel_31_who_shares_a_release_timeline_can_see_an_overwrite(trial: Trial) -> None:
+    """A later point of another image reads as the earlier one: its client paints over what is still shown."""
+    _ = trial.faults
+    first, second = Window(trial), Window(trial, trial.client("second"))
+    camera = Camera(trial)
+    image = trial.device.image(colour=RED)
+    shared = trial.device.timeline()
+    points = [each.point_on(shared, value) for each, value in ((first, 1), (second, 2))]
+    kept = first.show(first.client.buffer(image), release=points[0])
+    first.settle(kept)
+    gone = second.show(second.image(), release=points[1])
+    second.settle(gone)
+    trial.check(not kept.is_released, "the image that is shown was released")
+    second.hide()
+    trial.expect(lambda: gone.is_released and kept.is_released, "both points, with the later one")
+    trial.device.paint(image, POISON)
+    trial.check(camera.photograph().count(POISON) > 0, "it is not to be seen, so it was not shown any more")
+    trial.note("the image was painted over while it was shown, as its timeline allowed")
+
+
+@case("S71 S86", M, needs=CAMERA, device=True)
+def test_rel_32_nobody_reads_after_the_release(trial: Trial) -> None:
+    """Images are poisoned the moment they are given back, while every GPU job is slow: no picture shows poison."""
+    window, camera = Window(trial), Camera(trial)
+    trial.faults.inject("slow-job=12ms:1:*")
+    back: list[Frame] = []
+    images = [trial.device.image(colour=BLUE) for _ in range(4)]
+    buffers = [window.client.buffer(each) for each in images]
+    last: list[Frame | None] = [None] * len(images)
+    for number in range(FRAMES * 2):
+        which = number % len(images)
+        owed = last[which]
+        if owed is not None:
+            trial.expect(lambda f=owed: f.is_released, "an image back")  # type: ignore[misc]
+        trial.device.paint(images[which], BLUE)
+        window.wl.send("set_buffer_transform", number % 2)
+        last[which] = window.show(buffers[which])
+        picture = _picture_while(trial, camera, lambda: _poison(trial, images, last, back))
+        trial.check(not picture.count(POISON), f"poison in picture {number}")
+    trial.note(f"{len(back)} images were painted over, none was seen")
+
+
+def _picture_while(trial: Trial, camera: Camera, step: Callable[[], None]) -> Image:
+    """Take a picture; `step` is called whenever something happens meanwhile."""
+    shot = camera.begin()
+
+    def is_over() -> bool:
+        step()
+        return shot.count("ready") + shot.count("failed") > 0
+
+    trial.expect(is_over, "a picture", within_ns=LATE_NS)
+    return camera.finish(shot)
+
+
+def _poison(trial: Trial, images: list[Image], last: list[Frame | None], back: list[Frame]) -> None:
+    for image, frame in zip(images, last, strict=True):
+        if frame is not None and frame.is_released and frame not in back:
+            trial.device.paint(image, POISON)
+            back.append(frame)
+
+
+@case("P10", M, priority=2, needs=(*NEEDS, "wp_tearing_control_manager_v1"), device=True)
+def test_pre_08_flags_say_what_happened(trial: Trial) -> None:
+    """No zero_copy for what was turned, no vsync for what was shown away from a vblank."""
+    _ = trial.faults
+    window = Window(trial)
+    tearing = window.client.bind("wp_tearing_control_manager_v1").make("get_tearing_control", window.wl)
+    window.toplevel.send("set_fullscreen", None)
+    window.settle(window.show(window.image(*_size(window))))
+    tearing.send("set_presentation_hint", 1)
+    torn = 0
+    for number in range(FRAMES * 2):
+        is_turned = number % 4 == 3
+        window.wl.send("set_buffer_transform", is_turned)
+        frame = window.show(window.image(*_size(window)))
+        trial.expect(lambda f=frame: f.is_presented, "presentation")  # type: ignore[misc]
+        seen = flags(frame)
+        away_ns = min(each.away_ns(frame.presented_ns) for each in vblanks(trial.device))
+        trial.check(not (is_turned and seen & ZERO_COPY), "zero_copy for a turned image")
+        trial.check(away_ns < 100_000 or not seen & VSYNC, f"vsync {away_ns / 1e6:.3f} ms from any vblank")
+        torn += not seen & VSYNC
+        trial.pass_ms(3)
+    trial.note(f"{torn} of {FRAMES * 2} were torn")
+
+
+def _size(window: Window) -> tuple[int, int]:
+    width, height = (window.toplevel.last("configure") or (0, 0))[:2]
+    return width or 64, height or 64
