@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from enum import Enum, auto
+from errno import EINVAL
 from typing import Final
 
 from syncline.kms_model.uapi import (
@@ -71,6 +72,11 @@ class Buffer:
             return self.color >> 24 == 0xFF
         return self.format == FORMAT_XRGB8888
 
+    @property
+    def is_clear(self) -> bool:
+        """There is nothing to see."""
+        return self.origin is Origin.COLOR and self.color >> 24 == 0
+
 
 class Memory:
     """The buffers of our device file. One GEM object has one handle, however often it is imported."""
@@ -121,22 +127,21 @@ class Memory:
         return buffer
 
     def framebuffer(self, buffer: Buffer) -> int:
-        """Its framebuffer, made at the first call; 0 when the display cannot show it at all."""
+        """Its framebuffer, made at the first call; 0 when the display cannot show it at all, or not now."""
         if buffer.framebuffer is None:
-            buffer.framebuffer = 0
-            if buffer.handle:
-                buffer.framebuffer = self._add_framebuffer(buffer)
-        return buffer.framebuffer
+            buffer.framebuffer = self._add_framebuffer(buffer) if buffer.handle else 0
+        return buffer.framebuffer or 0
 
-    def _add_framebuffer(self, buffer: Buffer) -> int:
+    def _add_framebuffer(self, buffer: Buffer) -> int | None:
+        """0: never. None: the machine had other trouble, so ask again."""
         request = ModeAddFb2(
             width=buffer.width, height=buffer.height, pixel_format=buffer.format, handle=buffer.handle,
             pitch=buffer.pitch, offset=buffer.offset, modifier=buffer.modifier,
         )  # fmt: skip
         try:
             return self._device.call(request).fb_id
-        except DeviceError:
-            return 0
+        except DeviceError as refusal:
+            return 0 if refusal.errno == EINVAL else None
 
     def leave_framebuffers(self) -> None:
         """From now on they go with the device file: removing one that is on a plane sleeps."""

@@ -116,7 +116,7 @@ class Commits:
         self._stage.pacing.applied(update, now_ns)
         update.ready_ns = now_ns
         before, surface.current = surface.current, state
-        was_opaque = surface.is_opaque
+        opacity_before = surface.opacity
         if state.attached is not UNATTACHED:  # the buffer before all other state (C7)
             self._replace_content(surface, update.loan, now_ns)
         extent_before, surface.extent = surface.extent, self._extent(surface)
@@ -124,7 +124,7 @@ class Commits:
         self._stage.feedback.applied(update, now_ns)
         self._shell.applied(update)
         self._seat.applied(update)
-        looks_different = surface.is_opaque != was_opaque or _looks_different(before, state)
+        looks_different = surface.opacity != opacity_before or _looks_different(before, state)
         if surface.extent != extent_before or looks_different:
             self._layout.changed()
         damage = _damage(state, surface.extent)

@@ -247,9 +247,11 @@ class Compositor:
     def next_deadline_ns(self) -> int | None:
         """When `tick` wants to be called; None: not before other news."""
         stage = self._stage
-        deadlines = [stage.feedback.deadline_ns, stage.waits.deadline_ns, stage.pacing.deadline_ns]
-        deadlines.append(self._outputs.deadline_ns)
-        return min((deadline for deadline in deadlines if deadline is not None), default=None)
+        deadlines = (
+            stage.feedback.deadline_ns, stage.waits.deadline_ns, stage.pacing.deadline_ns,
+            self._outputs.deadline_ns,
+        )  # fmt: skip
+        return min(filter(None, deadlines), default=None)
 
     def tick(self, now_ns: int) -> None:
         """Do what is due. Calling early or late is harmless."""

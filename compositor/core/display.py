@@ -5,6 +5,7 @@ A commit names only what changed: a frame that shows another buffer in the same 
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Final, NamedTuple
 
 from syncline.compositor.core.geometry import Rect
@@ -60,9 +61,9 @@ class Plane:
         return [(self.id, self.props[name], value) for name, value in values.items()]
 
 
-@dataclass(eq=False, slots=True)
+@dataclass(eq=False)
 class Crtc:
-    """A CRTC, the connector it drives, and the planes that are its own."""
+    """A CRTC, the connector it drives, and the planes that are its own, all of them given by `find_crtcs`."""
 
     id: int
     connector: int
@@ -75,13 +76,17 @@ class Crtc:
     def plane(self, kind: PlaneType) -> Plane | None:
         return next((plane for plane in self.planes if plane.type is kind), None)
 
-    @property
+    @cached_property
     def primary(self) -> Plane:
         primary = self.plane(PlaneType.PRIMARY)
         assert primary is not None, "a CRTC without a primary plane is not used"
         return primary
 
-    @property
+    @cached_property
+    def cursor(self) -> Plane | None:
+        return self.plane(PlaneType.CURSOR)
+
+    @cached_property
     def overlays(self) -> list[Plane]:
         return [plane for plane in self.planes if plane.type is PlaneType.OVERLAY]
 

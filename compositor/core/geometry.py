@@ -36,7 +36,9 @@ class Rect(NamedTuple):
 
     def intersect(self, other: "Rect") -> "Rect":
         x, y = max(self.x, other.x), max(self.y, other.y)
-        return Rect(x, y, min(self.right, other.right) - x, min(self.bottom, other.bottom) - y)
+        right = min(self.x + self.width, other.x + other.width)
+        bottom = min(self.y + self.height, other.y + other.height)
+        return Rect(x, y, right - x, bottom - y)
 
     def touches(self, other: "Rect") -> bool:
         """They have a pixel in common. Most pairs have none, and this makes no new rectangle to find out."""

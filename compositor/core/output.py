@@ -1,7 +1,7 @@
 """One output: where it is, what it can, and its redraw cycle."""
 
 from dataclasses import dataclass
-from enum import Enum, auto
+from enum import IntEnum, auto
 from typing import Final
 
 from syncline.compositor.core.geometry import Rect
@@ -13,14 +13,14 @@ RIGHT_AFTER_NS: Final = 1_000
 """Surely after a latch: where that is, is known to some nanoseconds only, vblanks being predicted in whole ones."""
 
 
-class Phase(Enum):
+class Phase(IntEnum):  # hashed at every cue: numbers do that fastest
     IDLE = auto()  # what is on screen is what should be
     SCHEDULED = auto()  # a frame is due before a vblank
     FLIPPING = auto()  # the kernel has our frame
     FLIPPING_STALE = auto()  # it has it, and it is already out of date
 
 
-class Cue(Enum):
+class Cue(IntEnum):
     DAMAGED = auto()  # something to show, or somebody who waits for a frame
     LATCHED = auto()  # the frame went to the kernel
     NOTHING = auto()  # at the deadline there was nothing to show after all

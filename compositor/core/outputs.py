@@ -96,15 +96,12 @@ class Outputs:
     @property
     def deadline_ns(self) -> int | None:
         """When `tick` wants to be called."""
-        latches = (screen.output.deadline_ns for screen in self.screens)
-        looks = (watch.deadline_ns for watch in self._watches())
-        return min((each for each in (*latches, *looks) if each is not None), default=None)
+        deadlines = [screen.output.deadline_ns for screen in self.screens]
+        deadlines += [watch.deadline_ns for watch in self._watches()]
+        return min(filter(None, deadlines), default=None)
 
     def _watches(self) -> list[FlipWatch]:
-        return [
-            *(screen.flip_watch for screen in self.screens),
-            *(darkening.watch for darkening in self._darkenings),
-        ]
+        return [screen.flip_watch for screen in self.screens] + [each.watch for each in self._darkenings]
 
     def tick(self, now_ns: int) -> None:
         for screen in self.screens:

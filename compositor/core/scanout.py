@@ -16,7 +16,7 @@ from syncline.compositor.core.buffer import Memory, Origin
 from syncline.compositor.core.display import Crtc, Plane, Show
 from syncline.compositor.core.geometry import Rect
 from syncline.compositor.core.scene import Element
-from syncline.kms_model.uapi import DeviceError, DeviceFile, PlaneType
+from syncline.kms_model.uapi import DeviceError, DeviceFile
 
 ABOUT_PLANES: Final = frozenset({EINVAL, ENOSPC, ERANGE})
 """What a driver says of an arrangement it cannot do. Anything else may be over by the next vblank (REL-33)."""
@@ -66,7 +66,7 @@ class Arranger:
     # -- candidates -------------------------------------------------------------------------------
 
     def _candidates(self, elements: list[Element]) -> Iterator[Arrangement]:
-        cursor_plane = self._crtc.plane(PlaneType.CURSOR)
+        cursor_plane = self._crtc.cursor
         top = elements[-1] if elements else None
         if cursor_plane is not None and top is not None and top.is_cursor and self._fits(top):
             yield from self._without_cursor(elements[:-1], {cursor_plane: top})
@@ -91,7 +91,7 @@ class Arranger:
     def _fits(self, element: Element) -> bool:
         """An element that any plane might show: memory of its own, upright."""
         buffer = element.loan.buffer
-        has_memory = buffer.origin in {Origin.DMABUF, Origin.UPLOAD}
+        has_memory = buffer.origin is Origin.DMABUF or buffer.origin is Origin.UPLOAD
         return has_memory and element.extent.transform == 0 and self._memory.framebuffer(buffer) != 0
 
     def _fills(self, element: Element) -> bool:

@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from syncline.compositor.core.buffer import Origin
 from syncline.compositor.core.extent import Extent
 from syncline.compositor.core.geometry import Rect, Region
 from syncline.compositor.core.loan import Loan
@@ -14,15 +13,24 @@ from syncline.compositor.core.surface import Surface
 
 @dataclass(frozen=True, slots=True)
 class Element:
-    """One surface's content on one output, bottom to top in a list. Places are output pixels."""
+    """One surface's content on one output, bottom to top in a list. Places are output pixels.
+
+    Good until the layout changes; what content that is may change before.
+    """
 
     surface: Surface
-    loan: Loan
     extent: Extent
     place: Rect
     is_opaque: bool
     visible: Region
     is_cursor: bool = False
+
+    @property
+    def loan(self) -> Loan:
+        """What the surface shows now."""
+        content = self.surface.content
+        assert content is not None, "a surface without content is in no layout"
+        return content
 
 
 @dataclass(eq=False, slots=True)
@@ -138,10 +146,9 @@ def _element(
     place = Rect(x, y, extent.width, extent.height)
     visible = Region((place.intersect(screen),))
     visible.subtract_all(covered)
-    is_clear = loan.buffer.origin is Origin.COLOR and loan.buffer.color >> 24 == 0
-    if not visible or is_clear:
+    if not visible or loan.buffer.is_clear:
         return None
-    return Element(surface, loan, extent, place, loan.buffer.is_opaque, visible, is_cursor)
+    return Element(surface, extent, place, loan.buffer.is_opaque, visible, is_cursor)
 
 
 def _cover(covered: Region, element: Element, screen: Rect) -> None:

@@ -45,6 +45,8 @@ class Screen:
         self.output = output
         self.crtc = crtc
         screen = Rect(0, 0, output.rect.width, output.rect.height)
+        self._whole = Rect(0, 0, screen.width * FIXED, screen.height * FIXED), screen
+        """What a composition shows, and where."""
         self._swapchain = Swapchain(
             stage.device, stage.memory, stage.policy, width=screen.width, height=screen.height
         )
@@ -54,6 +56,7 @@ class Screen:
         self._flights = Flights(stage, self._swapchain.timeline)
         self.flip_watch = FlipWatch(stage, crtc, self._flights)
         self._lessons = Lessons(stage.device, output)
+        self._elements: list[Element] = []
         self._direct: set[Surface] = set()
         """Surfaces that the last latch put on planes: a new buffer of theirs needs no composition."""
         self.visible: dict[Surface, None] = {}
@@ -103,7 +106,7 @@ class Screen:
 
     def latch(self, now_ns: int) -> None:
         """Fix what the next frame shows and give it to the kernel."""
-        elements = self._stage.scene.elements(self.output)
+        elements = self._elements
         arrangement = Arrangement(composed=elements)
         if self._stage.policy.direct_scanout:
             arrangement = self._arranger.arrange(elements, composition=self._any_composition())
@@ -174,8 +177,8 @@ class Screen:
 
     def look(self) -> None:
         """The scene was rearranged: surfaces learn whether this output shows any part of them."""
-        elements = self._stage.scene.elements(self.output)
-        now = dict.fromkeys(element.surface for element in elements)
+        self._elements = self._stage.scene.elements(self.output)
+        now = dict.fromkeys(element.surface for element in self._elements)
         for surface in self.visible:
             if surface not in now:
                 surface.shown_on.remove(self.output)
@@ -207,10 +210,7 @@ class Screen:
         return self._composition_show(self._swapchain.images[0])
 
     def _composition_show(self, image: Image) -> Show:
-        rect = self.output.rect
-        source = Rect(0, 0, rect.width * FIXED, rect.height * FIXED)
-        framebuffer = self._stage.memory.framebuffer(image.buffer)
-        return Show(framebuffer, source, Rect(0, 0, rect.width, rect.height))
+        return Show(self._stage.memory.framebuffer(image.buffer), *self._whole)
 
     # -- giving it to the kernel ------------------------------------------------------------------
 
@@ -325,3 +325,11 @@ class Screen:
         self._flights.check_invariants()
         flying = self.output.phase in {Phase.FLIPPING, Phase.FLIPPING_STALE}
         assert flying == (self._flights.in_air is not None)
+        now = self._stage.scene.elements(self.output)
+        assert list(map(_look, self._elements)) == list(map(_look, now)), (
+            "nobody said that the layout changed"
+        )
+
+
+def _look(element: Element) -> tuple[object, ...]:
+    return element.surface, element.extent, element.place, element.is_opaque, tuple(element.visible)

@@ -83,6 +83,7 @@ class Seat:
         if update.surface is cursor.surface:
             dx, dy = update.state.offset
             cursor.hotspot = cursor.hotspot[0] - dx, cursor.hotspot[1] - dy
+            self._layout.changed()
 
     def lost(self, surface: Surface) -> None:
         """The surface is no more; nobody is told that the pointer left it."""

@@ -127,8 +127,11 @@ class Surface:
         return surface
 
     @property
-    def is_opaque(self) -> bool:
-        return self.content is not None and self.content.buffer.is_opaque
+    def opacity(self) -> tuple[bool, bool]:
+        """All of it opaque, all of it clear: what the layout goes by."""
+        if self.content is None:
+            return False, True
+        return self.content.buffer.is_opaque, self.content.buffer.is_clear
 
     @property
     def width(self) -> int:

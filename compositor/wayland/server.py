@@ -147,9 +147,8 @@ class Server:
 
     def next_deadline_ns(self) -> int | None:
         """When `tick` wants to be called."""
-        deadlines = [self._core.next_deadline_ns()]
-        deadlines += [line.session.pulse.next_deadline_ns() for line in self._lines]
-        return min((each for each in deadlines if each is not None), default=None)
+        deadlines = [line.session.pulse.next_deadline_ns() for line in self._lines]
+        return min(filter(None, (self._core.next_deadline_ns(), *deadlines)), default=None)
 
     def close(self) -> None:
         """Hang up on everybody. The core is closed by whoever made it."""

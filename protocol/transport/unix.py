@@ -16,6 +16,11 @@ READ_BYTES: Final = 4096  # one turn's share for one peer, as libwayland reads
 _SCM_MAX_FD: Final = 253  # the most that the kernel lets one sendmsg carry
 _ANCILLARY_BYTES: Final = socket.CMSG_SPACE(_SCM_MAX_FD * 4)
 _PEERCRED: Final = struct.Struct("=iII")
+_RECEIVING: Final = int(
+    socket.MSG_CMSG_CLOEXEC
+)  # plain numbers: those of an enum cost microseconds to combine
+_SENDING: Final = int(socket.MSG_NOSIGNAL | socket.MSG_DONTWAIT)
+_LOST: Final = int(socket.MSG_CTRUNC)
 
 
 class UnixTransport:
@@ -56,16 +61,14 @@ class UnixTransport:
 
     def _read(self) -> None:
         try:
-            data, ancillary, flags, _ = self._socket.recvmsg(
-                READ_BYTES, _ANCILLARY_BYTES, socket.MSG_CMSG_CLOEXEC
-            )
+            data, ancillary, flags, _ = self._socket.recvmsg(READ_BYTES, _ANCILLARY_BYTES, _RECEIVING)
         except BlockingIOError:
             return
         except OSError as error:
             self._end(os.strerror(error.errno or 0))
             return
-        fds = _descriptors(ancillary)
-        if flags & socket.MSG_CTRUNC:  # out of descriptors: those that are missing cannot be asked for again
+        fds = _descriptors(ancillary) if ancillary else []
+        if flags & _LOST:  # out of descriptors: those that are missing cannot be asked for again
             close_all(fds)
             self._end("descriptors were lost on the way")
         elif data:
@@ -82,30 +85,38 @@ class UnixTransport:
                 self._pending_bytes += len(data)
         if not self._is_writing:
             self._write()
-        pending_fds = sum(len(fds) for _, fds in self._pending)
-        if self._pending_bytes > PENDING_BYTES or pending_fds > PENDING_FDS:
+        if self._pending and self._is_too_much():
             self._give_up_writing()
             self._loop.call_soon(self._end_unread)
+
+    def _is_too_much(self) -> bool:
+        pending_fds = sum(len(fds) for _, fds in self._pending)
+        return self._pending_bytes > PENDING_BYTES or pending_fds > PENDING_FDS
 
     def _write(self) -> None:
         """Send until the peer takes no more. Descriptors leave with the first byte of their packet."""
         while self._pending:
             data, fds = self._pending[0]
             try:
-                sent = self._socket.sendmsg([data], _rights(fds), socket.MSG_NOSIGNAL | socket.MSG_DONTWAIT)
+                if fds:
+                    sent = self._socket.sendmsg([data], _rights(fds), _SENDING)
+                else:
+                    sent = self._socket.send(data, _SENDING)
             except BlockingIOError:
                 self._wait_to_write(is_waiting=True)
                 return
             except OSError:
                 self._give_up_writing()  # what the peer said before it left is still to be read
                 return
-            close_all(fds)
+            if fds:
+                close_all(fds)
             self._pending_bytes -= sent
             if sent < len(data):
                 self._pending[0] = data[sent:], []
             else:
                 self._pending.popleft()
-        self._wait_to_write(is_waiting=False)
+        if self._is_writing:
+            self._wait_to_write(is_waiting=False)
 
     def _wait_to_write(self, *, is_waiting: bool) -> None:
         if is_waiting and not self._is_writing:
@@ -155,7 +166,7 @@ def connect(loop: Loop, path: Path) -> UnixTransport:
 
 
 def _rights(fds: list[int]) -> list[tuple[int, int, "array.array[int]"]]:
-    return [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", fds))] if fds else []
+    return [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", fds))]
 
 
 def _descriptors(ancillary: list[tuple[int, int, bytes]]) -> list[int]:
