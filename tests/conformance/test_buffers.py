@@ -4,20 +4,21 @@ import os
 from collections.abc import Callable
 from typing import Final
 
-from syncline.conformance.case import DMABUF, RunClass, case
+from syncline.conformance.case import DMABUF, PRESENTATION, SYNCOBJ, RunClass, case
+from syncline.conformance.pace import check_after, check_rate, held, presented, rate
 from syncline.conformance.thing import Thing
 from syncline.conformance.trial import Trial
 from syncline.conformance.window import Window
 from syncline.protocol.fd import ReceivedFd
 
-S, D = RunClass.S, RunClass.D
+S, D, M = RunClass.S, RunClass.D, RunClass.M
 VIEWPORTER: Final = "wp_viewporter"
 XRGB8888: Final = 0x34325258
 NONSENSE: Final = 0x21212121
 ENTRY_BYTES: Final = 16
-
 SAMPLING: Final = 2
 """zwp_linux_dmabuf_feedback_v1.tranche_flags, from version 6 on."""
+
 
 def _viewport(trial: Trial, name: str) -> tuple[Window, Thing]:
     window = Window(trial, trial.client(name), explicit=False)
@@ -79,10 +80,10 @@ def test_dma_01_feedback_comes_in_order_and_whole(trial: Trial) -> None:
         events, flags, table = _feedback(trial, version)
         trial.check(events.count("main_device") == (version < 6), f"version {version}: {', '.join(events)}")
         trial.check(events[-1] == "done", f"version {version} ends with {events[-1]}")
-        closed = events.count("tranche_done")
         if version >= 6:
             trial.check(all(flags), "a tranche that is good for nothing")
             trial.check(any(each & SAMPLING for each in flags), "no tranche is for sampling")
+        closed = events.count("tranche_done")
         trial.check(closed >= 1, "no tranche at all")
         for each in ("tranche_target_device", "tranche_flags"):
             trial.check(events.count(each) == closed, f"{closed} tranches, {events.count(each)} {each}")
@@ -127,3 +128,41 @@ def test_dma_04_what_is_wrong_with_a_buffer_is_said_by_its_params(trial: Trial) 
 def _sample_on_three_bytes(params: Thing) -> Thing:
     params.send("set_sampling_device", b"\0\0\0")
     return params
+
+
+@case("D8", M, priority=2, needs=(DMABUF, SYNCOBJ, PRESENTATION), device=True)
+def test_dma_02_a_buffer_that_cannot_be_used_any_more_is_no_fault_of_its_client(trial: Trial) -> None:
+    """Imported well, then the display takes no framebuffer and the GPU no job: no error, and later frames are shown."""
+    window = Window(trial)
+    window.settle(window.show(window.image()))
+    buffer = window.image()
+    window.client.roundtrip()
+    trial.faults.inject("ModeAddFb2=ENODEV:1:*", "Submit=ENODEV:1:*")
+    lost = window.show(buffer)
+    trial.pass_ms(200)
+    window.client.roundtrip()
+    trial.faults.clear()
+    last = window.show(window.image())
+    presented(trial, last, what="a frame once the machine works again")
+    trial.expect(lambda: lost.is_released, "the release point of the frame that could not be shown")
+    trial.note(f"the frame meanwhile was {lost.outcome or 'neither presented nor discarded'}")
+
+
+@case("D10 S61", M, needs=(DMABUF, PRESENTATION), device=True)
+def test_dma_03_an_implicit_fence_is_waited_for_by_its_own_window_only(trial: Trial) -> None:
+    """A writer's fence in the reservation: not shown before it is done, while a witness keeps its rate."""
+    witness = Window(trial, trial.client("witness"), explicit=False)
+    theirs = witness.image()
+    before = rate(trial, witness, theirs)
+    window = Window(trial, explicit=False)
+    window.settle(window.show(window.image()))
+    image, fence = trial.device.image(), trial.device.fence()
+    fence.guard(image)
+    late = window.show(window.client.buffer(image))
+    held(trial, late, "an implicit frame whose writer is not done")
+    check_rate(trial, before, rate(trial, witness, theirs))
+    trial.check(not late.is_presented, "the frame was presented though its writer is not done")
+    signalled_ns = trial.now_ns()
+    fence.signal()
+    presented(trial, late, what="the frame once its writer is done")
+    check_after(trial, late, signalled_ns)

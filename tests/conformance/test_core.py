@@ -1,14 +1,20 @@
 """Commits, callbacks and release callbacks of core Wayland (protocol.md 5.7)."""
 
+import mmap
 from typing import Final
 
-from syncline.conformance.case import RunClass, case
+from syncline.conformance.camera import CAPTURE, SOURCE, Camera
+from syncline.conformance.case import DMABUF, RunClass, case
+from syncline.conformance.device import Image
 from syncline.conformance.pace import HALF_A_SECOND_NS, rate
 from syncline.conformance.thing import Thing
 from syncline.conformance.trial import Trial
 from syncline.conformance.window import Window
 
-S, D, T = RunClass.S, RunClass.D, RunClass.T
+S, D, T, M = RunClass.S, RunClass.D, RunClass.T, RunClass.M
+SIDE: Final = 64
+EVERYTHING: Final = (0, 0, SIDE, SIDE)
+RED, GREEN, BLUE = 0xE01020, 0x10E020, 0x1020E0
 WHILE_NS: Final = 200_000_000
 V7: Final = ("wl_compositor:7",)
 SUSPENDED: Final = 9
@@ -161,3 +167,47 @@ def test_cor_11_a_surface_does_not_go_before_its_role(trial: Trial) -> None:
         (window.xdg, "defunct_role_object"),
     ]
     trial.note(window.client.expect_any_error(acceptable))
+
+
+@case("C16", M, priority=2, needs=(DMABUF, CAPTURE, SOURCE), device=True)
+def test_cor_12_damage_is_united_and_cut_to_the_surface(trial: Trial) -> None:
+    """Pictures of the output: all that was damaged in one cycle is new, and nothing beside the surface is."""
+    window, camera = Window(trial, explicit=False), Camera(trial)
+    _show_damaged(window, _painted(trial, RED), [EVERYTHING])
+    trial.check(camera.photograph().count(RED) == SIDE**2, "the first image is not to be seen as it is")
+    corners = [(0, 0, 16, 16), (48, 40, 16, 16)]
+    _show_damaged(window, _painted(trial, RED, BLUE, *corners), corners)
+    seen = camera.photograph()
+    trial.check(seen.count(BLUE) == 512, f"of two damaged squares {seen.count(BLUE)} of 512 pixels are new")
+    trial.check(seen.count(RED) == SIDE**2 - 512, "something beside the two squares changed")
+    _show_damaged(window, _painted(trial, GREEN), [(-500, -500, 1 << 20, 1 << 20)])
+    seen = camera.photograph()
+    trial.check(
+        seen.count(GREEN) == SIDE**2, "damage beyond the surface painted more, or less, than the surface"
+    )
+    _show_damaged(window, _painted(trial, GREEN, RED, corners[0]), corners[:1])
+    seen = camera.photograph()
+    trial.check(
+        (seen.count(RED), seen.count(GREEN)) == (256, SIDE**2 - 256), "one square of damage is not that"
+    )
+
+
+def _painted(trial: Trial, colour: int, spots: int = 0, *places: tuple[int, int, int, int]) -> Image:
+    """An image of one colour with rectangles of another."""
+    image = trial.device.image(SIDE, SIDE, colour)
+    with mmap.mmap(image.fd, image.pitch * SIDE) as pixels:
+        for x, y, width, height in places:
+            for row in range(y, y + height):
+                start = row * image.pitch + x * 4
+                pixels[start : start + width * 4] = spots.to_bytes(4, "little") * width
+    return image
+
+
+def _show_damaged(window: Window, image: Image, damage: list[tuple[int, int, int, int]]) -> None:
+    """Half of it in the surface's coordinates, half in the buffer's: they are the same here."""
+    window.attach(window.client.buffer(image))
+    for number, rect in enumerate(damage):
+        window.wl.send("damage_buffer" if number % 2 else "damage", *rect)
+    done = window.wl.make("frame")
+    window.wl.send("commit")
+    window.trial.expect(lambda: done.count("done") > 0, "the frame callback of a damaged image")

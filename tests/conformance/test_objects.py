@@ -4,12 +4,13 @@ import os
 import tempfile
 from typing import Final
 
-from syncline.conformance.case import SYNCOBJ, RunClass, case
+from syncline.conformance.case import DMABUF, PRESENTATION, SYNCOBJ, RunClass, case
+from syncline.conformance.pace import WHILE_NS
 from syncline.conformance.thing import Thing
 from syncline.conformance.trial import Trial
 from syncline.conformance.window import Canvas, Child, Frame, Point, Window
 
-D = RunClass.D
+D, M = RunClass.D, RunClass.M
 CHURN: Final = 10_000
 IDS_TRIED: Final = 200
 BATCH: Final = 20
@@ -338,3 +339,26 @@ def _forget(frames: list[Frame]) -> None:
                 point.timeline.destroy()
         if frame.released is not None:
             frame.released.close()
+
+
+@case("S20 S102", M, priority=2, needs=(SYNCOBJ, DMABUF, PRESENTATION), device=True, practice=True)
+def test_obj_20_a_device_that_takes_no_more_is_not_the_clients_fault(trial: Trial) -> None:
+    """Good syncobjs cannot be imported any more: no error, and what there was before goes on."""
+    client = trial.client()
+    window, doomed = Window(trial, client), Window(trial, client)
+    for each in (window, doomed):
+        each.settle(each.show(each.image()))
+    acquire, release = window.new_point(), window.new_point()
+    client.roundtrip()
+    trial.faults.inject("SyncobjFdToHandle=ENODEV:1:*")
+    lost = doomed.show(doomed.image())
+    client.roundtrip()
+    trial.until(lambda: lost.is_presented, within_ns=WHILE_NS)
+    trial.note(f"a frame with timelines that were lost: {lost.outcome or 'waits'}")
+    frame = window.show(window.image(), acquire=acquire, release=release)
+    trial.expect(lambda: frame.is_presented, "presentation of a frame with timelines from before")
+    trial.faults.clear()
+    doomed.destroy()
+    after = window.show(window.image())
+    trial.expect(lambda: after.is_presented, "presentation of a frame once the device takes syncobjs again")
+    trial.expect(lambda: frame.is_released, "the release point of the frame before it")

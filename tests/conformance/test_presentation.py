@@ -3,13 +3,14 @@
 from itertools import pairwise
 from typing import Final
 
-from syncline.conformance.case import PRESENTATION, RunClass, case
+from syncline.conformance.case import DMABUF, PRESENTATION, SYNCOBJ, RunClass, case
+from syncline.conformance.display import varies
 from syncline.conformance.pace import check_after
 from syncline.conformance.thing import Thing
 from syncline.conformance.trial import Trial
 from syncline.conformance.window import Frame, Window
 
-S, T = RunClass.S, RunClass.T
+S, T, M = RunClass.S, RunClass.T, RunClass.M
 NS_PER_S: Final = 1_000_000_000
 COMMITS: Final = 1_000
 READABLE_CLOCKS: Final = frozenset({0, 1, 4, 5, 6, 7})
@@ -72,6 +73,10 @@ def test_pre_03_what_is_superseded_or_destroyed_is_discarded(trial: Trial) -> No
     frames = [window.show(buffer) for _ in range(3)]
     trial.expect(lambda: all(each.outcome for each in frames), "feedback of three commits in a row")
     trial.check(frames[2].is_presented, "the last of three was not presented")
+    times = [each.presented_ns for each in frames if each.is_presented]
+    trial.check(
+        len(set(times)) == len(times), "of two frames presented at one time only one can have been shown"
+    )
     last = window.show(buffer)
     window.destroy()
     trial.expect(lambda: last.outcome != "", "feedback of a surface destroyed")
@@ -101,19 +106,11 @@ def test_pre_05_timestamps_are_times_and_never_before_the_acquire(trial: Trial) 
         trial.pass_ms(trial.random.uniform(1, 30))
         frame.signal()
         trial.expect(lambda f=frame: f.is_presented, "presentation once signalled")  # type: ignore[misc]
-        nanoseconds = _told(frame)[1]
+        nanoseconds = frame.told[1]
         trial.check(0 <= nanoseconds < NS_PER_S, f"{nanoseconds} nanoseconds")
         trial.check(frame.presented_ns >= previous_ns, "timestamps went backwards")
         check_after(trial, frame, frame.signalled_ns)
         previous_ns = frame.presented_ns
-
-
-def _told(frame: Frame) -> tuple[int, ...]:
-    """tv_sec as 64 bits, nanoseconds, refresh, sequence as 64 bits, flags."""
-    assert frame.feedback is not None
-    words = frame.feedback.last("presented")
-    assert words is not None
-    return words
 
 
 @case("P5", T, priority=2, device=False)
@@ -130,19 +127,21 @@ def test_pre_06_the_output_is_named_before_the_time(trial: Trial) -> None:
     trial.check(events[-1] == "presented", f"the events were {', '.join(events)}")
     named = [each.arguments[0] for each in frame.feedback.heard[:-1]]
     trial.check(len(named) == len(set(named)), "an output was named twice")
-    trial.note(f"{sum(each in named for each in outputs)} of {len(outputs)} bindings named")
+    count = sum(each in named for each in outputs)
+    trial.check(count in {0, len(outputs)}, "of two bindings of one output only one was named")
+    trial.note(f"{count} of {len(outputs)} bindings named")
 
 
 @case("P8 P9", T, device=False)
 def test_pre_07_sequence_and_refresh_agree_with_the_times(trial: Trial) -> None:
     """Between two frames as many refreshes have passed as the counter says, within a third of one."""
     frames = _presented(trial, 10)
-    words = [_told(each) for each in frames]
+    words = [each.told for each in frames]
     if not all(each[2] for each in words) or not all(each[3] for each in words):
         trial.note("no constant refresh or no counter here: nothing to compare")
         return
     for earlier, later in pairwise(frames):
-        before, after = _told(earlier), _told(later)
+        before, after = earlier.told, later.told
         cycles = after[3] - before[3]
         passed_ns = later.presented_ns - earlier.presented_ns
         off = abs(passed_ns - cycles * after[2])
@@ -157,3 +156,20 @@ def test_pre_09_feedback_is_due_for_bufferless_commits_as_well(trial: Trial) -> 
     window.settle(window.show(buffer))
     frames = [window.commit() for _ in range(5)]
     trial.expect(lambda: all(each.outcome for each in frames), "feedback of five bufferless commits")
+
+
+@case("P8", M, priority=2, needs=(f"{PRESENTATION}:2", SYNCOBJ, DMABUF), device=True)
+def test_pre_10_a_varying_refresh_is_zero_for_old_clients(trial: Trial) -> None:
+    """Version 1 knows a constant refresh or none; version 2 is told some rate. The display says whether it varies."""
+    told = []
+    for version in (1, 2):
+        window = Window(trial, trial.client(f"version {version}"), explicit=False)
+        feedback = window.client.bind(PRESENTATION, version=version).make("feedback", window.wl)
+        window.settle(window.show(window.client.shm_buffer()))
+        trial.expect(lambda f=feedback: f.last("presented") is not None, "a presented event")  # type: ignore[misc]
+        told.append((feedback.last("presented") or (0, 0, 0))[2])
+    if varies(trial.device):
+        trial.check(told[0] == 0, f"version 1 was told {told[0]} ns though the refresh varies")
+    else:
+        trial.check(told[0] == told[1] != 0, f"one constant refresh, told as {told[0]} and {told[1]} ns")
+    trial.note(f"refresh {told[0]} ns for version 1, {told[1]} ns for version 2")

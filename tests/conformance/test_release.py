@@ -2,14 +2,16 @@
 
 from typing import Final
 
-from syncline.conformance.case import RunClass, case
-from syncline.conformance.thing import Thing
+from syncline.conformance.case import DMABUF, PRESENTATION, SYNCOBJ, RunClass, case
+from syncline.conformance.outputs import all_off
+from syncline.conformance.pace import HALF_A_SECOND_NS, presented
+from syncline.conformance.pool import Pool
 from syncline.conformance.trial import Trial
 from syncline.conformance.window import Canvas, Child, Frame, Window
 
-D, T = RunClass.D, RunClass.T
+D, T, M = RunClass.D, RunClass.T, RunClass.M
 MS: Final = 1_000_000
-LONG_S: Final = 10
+LONG_NS: Final = 10_000 * MS
 FEEDING_NS: Final = 1_000 * MS
 """A client with three images that gets none back for so long is starved."""
 
@@ -79,6 +81,8 @@ def test_rel_05_the_end_of_a_buffer_does_not_cancel_its_point(trial: Trial) -> N
     frame = window.show(buffer)
     buffer.send("destroy")
     window.settle(frame)
+    if frame.feedback is not None:
+        trial.expect(lambda: frame.is_presented, "presentation of a frame whose wl_buffer is gone")
     window.settle(window.show(window.image()))
     _given_back(trial, frame, after="of a destroyed wl_buffer")
 
@@ -142,37 +146,38 @@ def test_rel_10_one_buffer_on_two_surfaces_owes_two_points(trial: Trial) -> None
     _given_back(trial, other, after="on the other surface")
 
 
+def _go_round(trial: Trial, pool: Pool, *, for_ns: float) -> int:
+    """Commits of a client that knows no other pace than its images."""
+    end_ns = trial.now_ns() + round(for_ns)
+    commits = 0
+    while trial.now_ns() < end_ns:
+        pool.show_next(within_ns=FEEDING_NS)
+        commits += 1
+        trial.pass_ms(4)
+    return commits
+
+
 @case("S95 F9", T, practice=True)
 def test_rel_11_a_hidden_client_with_three_images_does_not_starve(trial: Trial) -> None:
     """Minimised, without any pacing: of three images one comes back in time, again and again."""
     window = Window(trial)
     window.settle(window.show(window.image()))
     window.toplevel.send("set_minimized")
-    pool = _Pool([window.image() for _ in range(3)])
-    end_ns = trial.now_ns() + round(LONG_S * trial.stand.endurance * 1_000 * MS)
-    shown = 0
-    while trial.now_ns() < end_ns:
-        trial.expect(pool.has_some, "an image back", within_ns=FEEDING_NS)
-        buffer = pool.free.pop(0)
-        pool.lent.append((buffer, window.show(buffer)))
-        shown += 1
-        trial.pass_ms(4)
-    trial.note(f"{shown} commits while minimised")
+    commits = _go_round(trial, Pool(trial, window), for_ns=LONG_NS * trial.stand.endurance)
+    trial.note(f"{commits} commits while minimised")
 
 
-class _Pool:
-    """Images, and the frames that have them."""
-
-    def __init__(self, images: list[Thing]) -> None:
-        self.free = images
-        self.lent: list[tuple[Thing, Frame]] = []
-
-    def has_some(self) -> bool:
-        """Whether one is free, those given back included."""
-        back = [each for each in self.lent if each[1].is_released]
-        self.lent = [each for each in self.lent if each not in back]
-        self.free += [image for image, _ in back]
-        return bool(self.free)
+@case("S95", M, priority=2, needs=(SYNCOBJ, DMABUF, PRESENTATION), device=True, practice=True)
+def test_rel_12_a_client_does_not_starve_while_and_after_its_output_is_off(trial: Trial) -> None:
+    """Every screen goes and comes back: images come back all the time, and frames are shown again."""
+    window = Window(trial)
+    window.settle(window.show(window.image()))
+    pool = Pool(trial, window)
+    with all_off(trial):
+        trial.note(f"{_go_round(trial, pool, for_ns=HALF_A_SECOND_NS)} commits while all was dark")
+    commits = _go_round(trial, pool, for_ns=HALF_A_SECOND_NS)
+    presented(trial, pool.show_next(within_ns=FEEDING_NS), what="a frame after the screens came back")
+    trial.note(f"{commits} in half a second afterwards")
 
 
 @case("S70 S81", D, priority=2)
@@ -234,6 +239,17 @@ def test_rel_16_a_release_timeline_goes_to_given_values_only(trial: Trial) -> No
     trial.check(not strays, f"the timeline went to {strays}")
 
 
+@case("S25 S70", D)
+def test_rel_35_release_points_have_all_64_bits(trial: Trial) -> None:
+    """2^32+5 is reached, not 5."""
+    window = Window(trial)
+    release = window.new_point((1 << 32) + 5)
+    frame = window.show(window.image(), release=release)
+    window.settle(frame)
+    window.hide()
+    _given_back(trial, frame, after="beyond 2^32")
+
+
 @case("S92", D, priority=2)
 def test_rel_17_a_release_value_that_is_past_hurts_nobody(trial: Trial) -> None:
     """The client has gone further itself: the window goes on, other points are reached."""
@@ -258,6 +274,21 @@ def test_rel_18_points_owed_to_a_dead_client_are_recorded(trial: Trial) -> None:
     trial.until(lambda: all(each.is_released for each in frames), within_ns=500 * MS)
     reached = sum(each.is_released for each in frames)
     trial.note(f"recorded: {reached} of {len(frames)} reached after the client's end")
+
+
+@case("S90", D, priority=2)
+def test_rel_19_points_owed_at_the_compositors_end_are_recorded(trial: Trial) -> None:
+    """Nobody is obliged to reach them: a shown frame, one that waits and one behind it are looked at."""
+    window = Window(trial)
+    shown = window.show(window.image())
+    window.settle(shown)
+    frames = [shown, window.show(window.image(), ready=False), window.show(window.image())]
+    window.client.roundtrip()
+    trial.end_compositor()
+    trial.until(lambda: all(each.is_released for each in frames), within_ns=500 * MS)
+    names = ("the shown", "the waiting", "the queued")
+    reached = [name for name, frame in zip(names, frames, strict=True) if frame.is_released]
+    trial.note(f"recorded: {' and '.join(reached) or 'none'} of three reached")
 
 
 @case("S72", D, practice=True)

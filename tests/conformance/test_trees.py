@@ -3,12 +3,13 @@
 from typing import Final
 
 from syncline.conformance.case import RunClass, case
-from syncline.conformance.pace import check_after
+from syncline.conformance.pace import check_after, held
 from syncline.conformance.trial import Trial
-from syncline.conformance.window import Child, Frame, Window
+from syncline.conformance.window import Child, Window
 
 S, D, T = RunClass.S, RunClass.D, RunClass.T
-WHILE_NS: Final = 200_000_000
+FAR: Final = 1 << 20
+"""Off every screen, in surface coordinates."""
 
 
 def _tree(trial: Trial, *, explicit: bool = True, desync: bool = False) -> tuple[Window, Child]:
@@ -20,10 +21,6 @@ def _tree(trial: Trial, *, explicit: bool = True, desync: bool = False) -> tuple
     return parent, child
 
 
-def _held(trial: Trial, frame: Frame, what: str) -> None:
-    trial.never(lambda: frame.is_done or frame.is_presented, what, for_ns=WHILE_NS)
-
-
 @case("U1 C2", S)
 def test_sub_01_a_new_subsurface_is_synchronized(trial: Trial) -> None:
     """Its commit is not applied before the parent's next."""
@@ -31,7 +28,7 @@ def test_sub_01_a_new_subsurface_is_synchronized(trial: Trial) -> None:
     child = Child(parent, explicit=False)
     parent.settle(parent.show(parent.client.shm_buffer()))
     frame = child.show(child.client.shm_buffer(32, 32))
-    _held(trial, frame, "a child's commit without one of its parent")
+    held(trial, frame, "a child's commit without one of its parent")
     parent.commit()
     child.settle(frame)
 
@@ -42,7 +39,7 @@ def test_sub_02_a_parent_waits_for_its_synchronized_child(trial: Trial) -> None:
     parent, child = _tree(trial)
     below = child.show(child.image(32, 32), ready=False)
     above = parent.show(parent.image())
-    _held(trial, above, "a parent whose synchronized child is not ready")
+    held(trial, above, "a parent whose synchronized child is not ready")
     below.signal()
     trial.expect(lambda: above.is_presented and below.is_presented, "presentation of parent and child")
     check_after(trial, above, below.signalled_ns)
@@ -68,7 +65,7 @@ def test_sub_04_a_bufferless_commit_does_not_end_the_childs_wait(trial: Trial) -
     below = child.show(child.image(32, 32), ready=False)
     child.commit()
     above = parent.show(parent.image())
-    _held(trial, above, "a parent whose child has an unready image in its queue")
+    held(trial, above, "a parent whose child has an unready image in its queue")
     below.signal()
     trial.expect(lambda: above.is_presented, "presentation of the parent")
     check_after(trial, above, below.signalled_ns)
@@ -90,7 +87,7 @@ def test_sub_06_cached_frames_apply_on_leaving_synchronized_mode(trial: Trial) -
     parent, child = _tree(trial)
     first = child.show(child.image(32, 32))
     second = child.show(child.image(32, 32))
-    _held(trial, second, "a synchronized child's commit without one of its parent")
+    held(trial, second, "a synchronized child's commit without one of its parent")
     child.sub.send("set_desync")
     child.settle(second)
     trial.expect(lambda: first.is_released, "the release point of the frame that was replaced")
@@ -102,6 +99,9 @@ def test_sub_07_three_generations_change_at_once(trial: Trial) -> None:
     """Grandchild, child and parent with acquires of their own: nothing before the last of them."""
     parent, child = _tree(trial)
     grandchild = Child(child, desync=True)  # synchronized all the same, for its parent is
+    grandchild.show(grandchild.image(8, 8))
+    child.show(child.image(32, 32))
+    parent.settle(parent.show(parent.image()))  # all three can be seen
     frames = [
         grandchild.show(grandchild.image(16, 16), ready=False),
         child.show(child.image(32, 32), ready=False),
@@ -109,7 +109,7 @@ def test_sub_07_three_generations_change_at_once(trial: Trial) -> None:
     ]
     for number in (2, 0, 1):
         for frame in frames:
-            _held(trial, frame, "a part of a tree that is not ready")
+            held(trial, frame, "a part of a tree that is not ready")
         frames[number].signal()
     trial.expect(lambda: all(each.is_presented for each in frames), "presentation of three generations")
     trial.check(len({each.presented_ns for each in frames}) == 1, "not all three at once")
@@ -125,7 +125,7 @@ def test_sub_08_one_buffer_in_parent_and_child_waits_for_both(trial: Trial) -> N
     below = child.show(buffer, ready=False)
     above = parent.show(buffer, ready=False)
     below.signal()
-    _held(trial, above, "a tree of which one half is ready")
+    held(trial, above, "a tree of which one half is ready")
     above.signal()
     trial.expect(lambda: above.is_presented, "presentation of the tree")
     check_after(trial, above, above.signalled_ns)
@@ -167,12 +167,15 @@ def test_sub_10_a_parent_destroyed_while_its_child_waits_leaves_nothing_owed(tri
 
 @case("U3 C5", T, priority=2)
 def test_sub_11_a_new_position_waits_with_its_parents_update(trial: Trial) -> None:
-    """Moving the child is the parent's state: the bufferless commit that carries it waits for the child."""
+    """Moving the child off the screen is the parent's state: the bufferless commit that carries it waits for the child."""
     parent, child = _tree(trial)
+    parent.client.bind_all("wl_output")
     below = child.show(child.image(32, 32), ready=False)
-    child.sub.send("set_position", 8, 8)
+    child.sub.send("set_position", FAR, FAR)
+    trial.pass_ms(100)
     moved = parent.commit()
-    _held(trial, moved, "a move that belongs to an update that waits")
+    held(trial, moved, "a move that belongs to an update that waits")
+    trial.check(not child.wl.count("leave"), "the child left its output with a move that was not applied yet")
     below.signal()
     parent.settle(moved)
 
@@ -184,10 +187,23 @@ def test_sub_12_a_parents_second_commit_keeps_its_place(trial: Trial) -> None:
     below = child.show(child.image(32, 32), ready=False)
     frames = [parent.show(parent.image()), parent.show(parent.image())]
     for frame in frames:
-        _held(trial, frame, "a parent behind its waiting child")
+        held(trial, frame, "a parent behind its waiting child")
     below.signal()
     trial.expect(lambda: all(each.is_done for each in frames), "the callbacks of both commits")
     trial.expect(lambda: all(each.outcome for each in (*frames, below)), "feedback of all three commits")
+
+
+@case("U4 C6", D)
+def test_sub_14_a_child_that_is_none_any_more_is_free_of_its_parent(trial: Trial) -> None:
+    """The role is removed at once: what its surface had cached is applied without a commit of the parent."""
+    parent = Window(trial)
+    child = Child(parent)
+    shown = child.show(child.image(32, 32))
+    parent.settle(parent.show(parent.image()))
+    child.show(child.image(32, 32))
+    parent.client.roundtrip()
+    child.sub.send("destroy")
+    trial.expect(lambda: shown.is_released, "the release point of what a cached frame replaced")
 
 
 @case("U8", S, priority=2)

@@ -73,12 +73,17 @@ class Frame:
         return next((each.event for each in heard if each.event in ends), "")
 
     @property
-    def presented_ns(self) -> int:
-        """By the compositor's word, in its clock."""
+    def told(self) -> tuple[int, ...]:
+        """The presented event: tv_sec as 64 bits, nanoseconds, refresh, sequence as 64 bits, flags."""
         assert self.feedback is not None, "asked for"
         words = self.feedback.last("presented")
         assert words is not None, "presented"
-        return int(words[0]) * NS_PER_S + int(words[1])
+        return words
+
+    @property
+    def presented_ns(self) -> int:
+        """By the compositor's word, in its clock."""
+        return self.told[0] * NS_PER_S + self.told[1]
 
     def forget(self) -> None:
         """Give the tester's own handles back; what the compositor still needs it has."""
