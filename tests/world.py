@@ -52,6 +52,7 @@ from syncline.kms_model.uapi import (
     SwSyncCreateTimeline,
     SwSyncInc,
     SyncobjCreate,
+    SyncobjCreateUser,
     SyncobjEventfd,
     SyncobjHandleToFd,
     SyncobjQuery,
@@ -447,7 +448,7 @@ class Note:
 class Image:
     """A client's buffer with an acquire and a release timeline of its own."""
 
-    def __init__(self, client: "Client", width: int, height: int, name: str) -> None:
+    def __init__(self, client: "Client", width: int, height: int, name: str, *, user: bool = False) -> None:
         self.client, self.name = client, name
         self.width, self.height = width, height
         made = client.file.call(CreateDumb(width=width, height=height))
@@ -458,8 +459,8 @@ class Image:
             client.peer, fd, width=width, height=height, format=FORMAT_XRGB8888, pitch=self.pitch
         )
         self.memory = client.file.memory(self.handle)
-        self.acquire, self.acquire_timeline = client.timeline()
-        self.release, self.release_timeline = client.timeline()
+        self.acquire, self.acquire_timeline = client.timeline(user=user)
+        self.release, self.release_timeline = client.timeline(user=user)
         self.uses = 0
         self.was_used = self.is_explicit = self.is_lent = False
         """`is_lent`: committed without points and not yet released by an event."""
@@ -492,13 +493,16 @@ class Client:
         self._cursor: Picture | None = None
         world.clients.append(self)
 
-    def timeline(self) -> tuple[int, Timeline]:
-        handle = self.file.call(SyncobjCreate()).handle
+    def timeline(self, *, user: bool = False) -> tuple[int, Timeline]:
+        handle = self.file.call(SyncobjCreateUser() if user else SyncobjCreate()).handle
         fd = self.file.call(SyncobjHandleToFd(handle=handle)).fd
         return handle, self.world.core.import_timeline(self.peer, fd)
 
-    def window(self, width: int = 100, height: int = 80, *, explicit: bool = True) -> "Window":
-        return Window(self, width, height, explicit=explicit)
+    def window(
+        self, width: int = 100, height: int = 80, *, explicit: bool = True, user: bool = False
+    ) -> "Window":
+        """`user`: its points are those of user fences."""
+        return Window(self, width, height, explicit=explicit, user=user)
 
     def gate(self, until_ms: float) -> Fd:
         """A sync_file that signals at that time."""
@@ -533,8 +537,11 @@ class Client:
 class Picture:
     """Presents images on one surface."""
 
-    def __init__(self, client: Client, surface: Surface, width: int, height: int, *, explicit: bool) -> None:
+    def __init__(
+        self, client: Client, surface: Surface, width: int, height: int, *, explicit: bool, user: bool = False
+    ) -> None:
         self.client, self.world = client, client.world
+        self.user = user
         self.surface = surface
         self.width, self.height = width, height
         self.explicit = surface.explicit = explicit
@@ -543,7 +550,7 @@ class Picture:
 
     def image(self, name: str) -> Image:
         if name not in self.images:
-            self.images[name] = Image(self.client, self.width, self.height, name)
+            self.images[name] = Image(self.client, self.width, self.height, name, user=self.user)
         return self.images[name]
 
     def color(self) -> int:
@@ -602,8 +609,10 @@ class Picture:
 class Window(Picture):
     """A mapped-to-be toplevel that has done its configure round."""
 
-    def __init__(self, client: Client, width: int, height: int, *, explicit: bool) -> None:
-        super().__init__(client, client.surface(), width, height, explicit=explicit)
+    def __init__(
+        self, client: Client, width: int, height: int, *, explicit: bool, user: bool = False
+    ) -> None:
+        super().__init__(client, client.surface(), width, height, explicit=explicit, user=user)
         core = self.world.core
         self.configured: list[tuple[int, int, int]] = []
         self.xdg: XdgSurface = core.shell.make_xdg_surface(self.surface)

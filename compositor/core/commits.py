@@ -24,6 +24,7 @@ from syncline.compositor.core.update import (
     enqueue,
     forget,
     holders,
+    is_held_only_by,
     next_ready,
     set_free,
 )
@@ -63,6 +64,8 @@ class Commits:
         self._stage.pacing.constrain(update, presumed, now_ns)
         self._shell.committed(update)
         self.settle(surface.root, now_ns)
+        for screen in self._screens:
+            screen.offered(surface, now_ns)
 
     def _check(self, surface: Surface, state: PendingState) -> SyncPair | None:
         if len(surface.queue) >= MAX_QUEUED_UPDATES:
@@ -105,16 +108,24 @@ class Commits:
     def settle(self, root: Surface, now_ns: int) -> None:
         """Apply every graph of this tree that nothing holds back any more."""
         for tree in (root, *holders(root)):
-            while (graph := next_ready(tree)) is not None:
-                for update in graph:
-                    self._apply(update, now_ns)
+            self._apply_ready(tree, now_ns)
+            while (overtaken := _overtaken(tree)) is not None:
+                self.lose_image(overtaken, now_ns)
+                self._apply_ready(tree, now_ns)
         self._layout.settle(now_ns)
+
+    def _apply_ready(self, tree: Surface, now_ns: int) -> None:
+        while (graph := next_ready(tree)) is not None:
+            for update in graph:
+                self._apply(update, now_ns)
 
     def _apply(self, update: ContentUpdate, now_ns: int) -> None:
         surface, state = update.surface, update.state
         forget(update)
         self._stage.pacing.applied(update, now_ns)
-        update.ready_ns = now_ns
+        if not update.is_parked:  # else it was ready for the latch at which the display got it
+            update.ready_ns = now_ns
+        update.is_parked = False
         before, surface.current = surface.current, state
         opacity_before = surface.opacity
         if state.attached is not UNATTACHED:  # the buffer before all other state (C7)
@@ -130,6 +141,24 @@ class Commits:
         damage = _damage(state, surface.extent)
         for screen in self._screens:
             screen.damaged(surface, damage, now_ns)
+
+    def reached(self, update: ContentUpdate, now_ns: int) -> None:
+        """The display shows it: its acquire point has been reached, whether we have heard of that or not."""
+        self._stage.waits.believe(update, now_ns)
+        self.settle(update.surface.root, now_ns)
+
+    def lose_image(self, update: ContentUpdate, now_ns: int) -> None:
+        """A parked one's picture will not be shown (UR8, UR9), and goes back. The rest of the commit counts.
+
+        To be settled after.
+        """
+        loan, state = update.loan, update.state
+        assert loan is not None
+        self._stage.waits.cancel(update, now_ns)
+        self._stage.feedback.lose_image(update)
+        update.is_parked, update.loan, state.attached = False, None, UNATTACHED
+        state.surface_damage, state.buffer_damage = [], []
+        self._stage.releases.retire(loan, now_ns)
 
     def _replace_content(self, surface: Surface, loan: Loan | None, now_ns: int) -> None:
         old, surface.content = surface.content, loan
@@ -164,6 +193,8 @@ class Commits:
                 if self._mode_of(surface) is output.acquire_mode and update.loan is not None:
                     self._stage.waits.judge_again(update, available_is_enough=enough, now_ns=now_ns)
             self.settle(surface.root, now_ns)
+            for screen in self._screens:
+                screen.offered(surface, now_ns)
 
     def discard(self, surface: Surface, now_ns: int) -> None:
         """The surface goes: its queue is never applied, every loan is given back (S80, S94)."""
@@ -183,6 +214,16 @@ class Commits:
         self._layout.changed()
         for tree in waiting:
             self.settle(tree, now_ns)
+
+
+def _overtaken(tree: Surface) -> ContentUpdate | None:
+    """A parked update, if the next one of its surface is ready: it was latched, so it may be replaced."""
+    for surface in tree.tree():
+        if len(surface.queue) > 1 and surface.queue[0].is_parked:
+            ahead, behind = surface.queue[0], surface.queue[1]
+            if is_held_only_by(behind, ahead):
+                return ahead
+    return None
 
 
 def _attached_buffer(state: PendingState) -> Buffer | None:

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from errno import EINVAL
 from itertools import count
 from typing import Final
 
@@ -14,7 +13,7 @@ from syncline.compositor.core.errors import Violation
 from syncline.compositor.core.layout import Layout
 from syncline.compositor.core.output import RIGHT_AFTER_NS, Cue, Output
 from syncline.compositor.core.outputs import Outputs
-from syncline.compositor.core.policy import AcquireMode, Policy
+from syncline.compositor.core.policy import AcquireMode, Policy, Sync
 from syncline.compositor.core.report import ReportEvent
 from syncline.compositor.core.roles import Shell
 from syncline.compositor.core.screen import Screen
@@ -22,18 +21,17 @@ from syncline.compositor.core.seat import Seat
 from syncline.compositor.core.stage import build_stage
 from syncline.compositor.core.subsurface import Subsurfaces
 from syncline.compositor.core.surface import Client, Surface
-from syncline.compositor.core.syncobj import LOST, Timeline, Watcher
+from syncline.compositor.core.syncobj import Timeline, Watcher, has_user_fences, import_timeline
 from syncline.compositor.core.windows import Windows
 from syncline.kms_model.uapi import (
     ClientCap,
-    DeviceError,
     DeviceFile,
     Event,
     Fd,
     FlipComplete,
+    FlipDropped,
     Hotplug,
     SetClientCap,
-    SyncobjFdToHandle,
     Wedged,
 )
 from syncline.protocol.enums import WlDisplay, WlSurface
@@ -65,6 +63,7 @@ class Compositor:
         self.seat = Seat(self._stage, self._windows, self._layout)
         self._commits = Commits(self._stage, screens, self._layout, self.shell, self.seat)
         self.subsurfaces = Subsurfaces(self._commits, self._layout)
+        self._knows_user_fences = policy.sync is Sync.USER and has_user_fences(device)
         self._clients: dict[Client, _Owned] = {}
         self._numbers = count(1)
         self._outputs.rescan(now_ns)
@@ -203,15 +202,8 @@ class Compositor:
         self._stage.releases.destroy_buffer(buffer)
 
     def import_timeline(self, client: Client, fd: Fd) -> Timeline:
-        """Takes `fd` over, also when it raises DeviceError(EINVAL): then it was no syncobj (S15)."""
-        try:
-            timeline = Timeline(self.device.call(SyncobjFdToHandle(fd=fd)).handle)
-        except DeviceError as refusal:
-            if refusal.errno == EINVAL:
-                raise
-            timeline = Timeline(LOST)
-        finally:
-            self.device.close_fd(fd)
+        """Takes `fd` over; see `syncobj.import_timeline`."""
+        timeline = import_timeline(self.device, fd, asks_type=self._knows_user_fences)
         self._clients[client].timelines[timeline] = None
         return timeline
 
@@ -235,7 +227,13 @@ class Compositor:
         """One event of `DeviceFile.read_events()`. Raises DeviceError(ENODEV)."""
         match event:
             case FlipComplete():
+                if (update := self._outputs.waiting_in(event)) is not None and update.is_parked:
+                    self._commits.reached(update, now_ns)
                 self._outputs.flipped(event, now_ns)
+            case FlipDropped():
+                if (update := self._outputs.dropped(event, now_ns)) is not None:
+                    self._commits.lose_image(update, now_ns)
+                    self._commits.settle(update.surface.root, now_ns)
             case Hotplug():
                 self._outputs.hotplug(now_ns)
                 self._windows.outputs_changed()

@@ -3,7 +3,7 @@
 A commit names only what changed: a frame that shows another buffer in the same place is one property.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Final, NamedTuple
@@ -90,6 +90,12 @@ class Crtc:
     def overlays(self) -> list[Plane]:
         return [plane for plane in self.planes if plane.type is PlaneType.OVERLAY]
 
+    @property
+    def takes_user_fences(self) -> bool:
+        """The properties are there only on a display that can wait for user space (0005)."""
+        planes = all("IN_USER_FENCE" in plane.props for plane in self.planes)
+        return planes and "OUT_USER_FENCE" in self.props
+
     def test(self, shows: Mapping[Plane, Show | None]) -> ModeAtomic:
         """Ask whether the kernel could show this; changes nothing."""
         return ModeAtomic(flags=AtomicFlag.TEST_ONLY, props=tuple(self._changes(shows)))
@@ -102,8 +108,12 @@ class Crtc:
         wants_out_fence: bool,
         user_data: int,
         is_torn: bool = False,
+        overrides: bool = False,
     ) -> ModeAtomic:
-        """The next frame: event always, out-fence if somebody needs it (torn: never, the kernel takes none)."""
+        """The next frame: event always, out-fence if somebody needs it (torn: never, the kernel takes none).
+
+        `overrides`: in place of a parked one.
+        """
         props = self._changes(shows)
         props += [(plane.id, plane.props["IN_FENCE_FD"], fence) for plane, fence in in_fences.items()]
         if wants_out_fence and not is_torn:
@@ -113,7 +123,20 @@ class Crtc:
         flags = AtomicFlag.NONBLOCK | AtomicFlag.PAGE_FLIP_EVENT
         if is_torn:
             flags |= AtomicFlag.PAGE_FLIP_ASYNC
+        if overrides:
+            flags |= AtomicFlag.OVERRIDE
         return ModeAtomic(flags=flags, props=tuple(props), user_data=user_data)
+
+    def park(
+        self, shows: Mapping[Plane, Show | None], waiting: Plane, *, in_point: int, out_point: int,
+        user_data: int, timeout_ns: int,
+    ) -> ModeAtomic:  # fmt: skip
+        """A frame to be taken once the user point of that plane is reached. Points are blobs."""
+        props = self._changes(shows)
+        props.append((waiting.id, waiting.props["IN_USER_FENCE"], in_point))
+        props.append((self.id, self.props["OUT_USER_FENCE"], out_point))
+        flags = AtomicFlag.NONBLOCK | AtomicFlag.PAGE_FLIP_EVENT
+        return ModeAtomic(flags=flags, props=tuple(props), user_data=user_data, timeout_ns=timeout_ns)
 
     def again(self, *, user_data: int) -> ModeAtomic:
         """What it shows already; refused as busy while a flip is pending."""
@@ -129,6 +152,8 @@ class Crtc:
         ]
         props += [prop for plane in self.planes for prop in plane.changes(self.id, None)]
         flags = AtomicFlag.ALLOW_MODESET | AtomicFlag.NONBLOCK | AtomicFlag.PAGE_FLIP_EVENT
+        if self.takes_user_fences:
+            flags |= AtomicFlag.OVERRIDE
         return ModeAtomic(flags=flags, props=tuple(props), user_data=user_data)
 
     def light(self, show: Show, *, mode_blob: int, in_fence: Fd, user_data: int) -> ModeAtomic:
@@ -155,6 +180,11 @@ class Crtc:
         """The kernel took the commit."""
         for plane, show in shows.items():
             plane.shown = show
+
+    def forget(self, planes: Iterable[Plane]) -> None:
+        """What these show is not known: the next commit says all of it."""
+        for plane in planes:
+            plane.shown = None
 
 
 def _properties(device: DeviceFile, object_id: int) -> dict[str, int]:

@@ -62,6 +62,11 @@ class Feedback:
         if update.loan is not None:
             self._journal.framed(_report(update, output="", presented=None, is_direct=False))
 
+    def lose_image(self, update: ContentUpdate) -> None:
+        """Its picture will not be shown; its other state, and its callbacks, are still to come."""
+        self.discard_update(update)
+        update.state.feedbacks = []
+
     def forget(self, surface: Surface) -> None:
         """The surface goes: its callbacks are not answered any more."""
         self.discard(surface)

@@ -10,6 +10,7 @@ from syncline.kms_model.uapi import (
     AtomicReply,
     DeviceError,
     SyncobjCreate,
+    SyncobjCreateUser,
     SyncobjDestroy,
     SyncobjTimelineWait,
     WaitFlag,
@@ -17,16 +18,23 @@ from syncline.kms_model.uapi import (
 
 
 class Flights:
-    """At most one frame is in the air: KMS has no queue. The one before it is on screen."""
+    """At most one frame is in the air: KMS has no queue. The one before it is on screen.
+
+    Or one is *parked*: the kernel has it, waits for a user fence before it takes it, and may be given another
+    instead (PENDING_USER, kernel.md 6.6). Until it is promoted it changes nothing but that its buffers are held.
+    """
 
     def __init__(self, stage: Stage, composition_timeline: int) -> None:
         self._stage = stage
         self._compositions = composition_timeline
         self._timeline = stage.device.call(SyncobjCreate()).handle
         """Point n: frame n is on screen, what it replaced is not (kernel.md 3.6)."""
+        self._user_timeline = 0
+        """The same for frames that were parked, as a user fence (UR1). Made when first needed, and after each drop."""
         self._count = 0
         self._on_screen: Frame | None = None
         self._in_air: Frame | None = None
+        self._parked: Frame | None = None
         self._strays: list[tuple[int, tuple[Loan, ...]]] = []
         """Compositions whose frame the kernel refused: point, and who was read for nothing."""
 
@@ -36,13 +44,17 @@ class Flights:
 
     @property
     def planes(self) -> frozenset[Loan]:
-        """On planes, as of the last commit that the kernel took."""
+        """On planes, as of the last commit that the kernel took in earnest."""
         newest = self._in_air or self._on_screen
         return newest.planes if newest is not None else frozenset()
 
     @property
     def in_air(self) -> Frame | None:
         return self._in_air
+
+    @property
+    def parked(self) -> Frame | None:
+        return self._parked
 
     def is_in_air(self, number: int) -> bool:
         """Whether a flip event with that number is news."""
@@ -83,24 +95,45 @@ class Flights:
 
     def take_off(self, frame: Frame, reply: AtomicReply, now_ns: int) -> None:
         """The kernel took the frame. What is not on a plane any more has its last reader: this flip."""
-        assert self._in_air is None
+        assert self._parked is None
         assert frame.number == self._count + 1
-        before = self.planes
-        frame.leaving = tuple(sorted(before - frame.planes, key=lambda loan: loan.update))
-        frame.has_fence = self._keep_fence(reply, frame.number, now_ns)
-        self._count, self._in_air = frame.number, frame
+        frame.fence_on = self._timeline if self._keep_fence(reply, frame.number, now_ns) else 0
+        self._count = frame.number
+        self._hold(frame)
+        self._rise(frame, now_ns)
+
+    def _hold(self, frame: Frame) -> None:
         if frame.image is not None:
             frame.image.in_use += 1
-        for loan in frame.planes - before:
+        for loan in frame.planes - self.planes:
             loan.planes += 1
+
+    def _let_go(self, frame: Frame, now_ns: int) -> None:
+        """It will not be shown."""
+        if frame.image is not None:
+            frame.image.in_use -= 1
+        for loan in sorted(frame.planes - self.planes, key=lambda loan: loan.update):
+            loan.planes -= 1
+            self._stage.releases.settle(loan, now_ns)
+
+    def _rise(self, frame: Frame, now_ns: int) -> None:
+        assert self._in_air is None
+        frame.leaving = tuple(sorted(self.planes - frame.planes, key=lambda loan: loan.update))
+        self._in_air = frame
         for loan in frame.leaving:
             loan.planes -= 1
             loan.leaving += 1
-            if frame.has_fence:
-                loan.read_until(self._timeline, frame.number)
+            if self._has_fence_for(loan, frame):
+                loan.read_until(frame.fence_on, frame.number)
             else:
                 loan.unfenced += 1
             self._stage.releases.settle(loan, now_ns)
+
+    def _has_fence_for(self, loan: Loan, frame: Frame) -> bool:
+        """The flip's out-fence can stand behind the loan's release point: a user fence only behind its like."""
+        if frame.waiting is not None and frame.fence_on:
+            return loan.release is not None and loan.release.timeline.is_user
+        return bool(frame.fence_on)
 
     def _keep_fence(self, reply: AtomicReply, number: int, now_ns: int) -> bool:
         for _, fence in reply.out_fences:
@@ -134,14 +167,70 @@ class Flights:
     def _have_left(self, frame: Frame, now_ns: int) -> None:
         for loan in frame.leaving:
             loan.leaving -= 1
-            if frame.has_fence:
-                loan.reached(self._timeline, frame.number)
+            if self._has_fence_for(loan, frame):
+                loan.reached(frame.fence_on, frame.number)
             else:
                 loan.unfenced -= 1
             self._stage.releases.settle(loan, now_ns)
 
+    # -- parking ----------------------------------------------------------------------------------
+
+    def user_timeline(self) -> int:
+        """A user syncobj of ours, for OUT_USER_FENCE: frames put their number there. Raises DeviceError."""
+        if not self._user_timeline:
+            self._user_timeline = self._stage.device.call(SyncobjCreateUser()).handle
+        return self._user_timeline
+
+    def park(self, frame: Frame) -> None:
+        """The kernel keeps the frame until a user fence signals; it was told to put `frame.number` on ours."""
+        assert self._in_air is None
+        assert self._parked is None
+        frame.fence_on = self._user_timeline
+        self._count, self._parked = frame.number, frame
+        self._hold(frame)
+
+    def promote(self, now_ns: int) -> Frame:
+        """The user fence signalled: the parked frame is in the air."""
+        frame, self._parked = self._parked, None
+        assert frame is not None
+        self._rise(frame, now_ns)
+        return frame
+
+    def unpark(self, now_ns: int) -> Frame:
+        """The kernel has given the parked frame up, and said so on our user timeline."""
+        frame, self._parked = self._parked, None
+        assert frame is not None
+        self._let_go(frame, now_ns)
+        self._drop_user_timeline()
+        return frame
+
+    def recall(self, now_ns: int) -> Frame:
+        """The kernel gave the frame up after all, when its user fence had signalled: what is on screen stays."""
+        frame, self._in_air = self._in_air, None
+        assert frame is not None
+        for loan in frame.leaving:
+            loan.planes += 1
+            loan.leaving -= 1
+            if self._has_fence_for(loan, frame):
+                loan.reached(frame.fence_on, frame.number)
+            else:
+                loan.unfenced -= 1
+        self._let_go(frame, now_ns)
+        self._drop_user_timeline()
+        return frame
+
+    def _drop_user_timeline(self) -> None:
+        """Its status stays what it was when a frame was dropped (0005), and would go on to whoever copies it."""
+        if self._user_timeline:
+            self._stage.device.call(SyncobjDestroy(handle=self._user_timeline))
+            self._user_timeline = 0
+
+    # -- the end ----------------------------------------------------------------------------------
+
     def close(self, now_ns: int) -> None:
         """The display is off: nobody reads anything any more, except jobs with a fence of their own."""
+        if self._parked is not None:
+            self.unpark(now_ns)
         if self._in_air is not None:
             self.land(now_ns)
         if self._on_screen is not None:
@@ -155,9 +244,13 @@ class Flights:
         self._on_screen = None
         self._strays.clear()
         self._stage.device.call(SyncobjDestroy(handle=self._timeline))
+        self._drop_user_timeline()
 
     def check_invariants(self) -> None:
         assert all(loan.planes > 0 for loan in self.planes)
         if self._in_air is not None:
             assert all(loan.leaving > 0 for loan in self._in_air.leaving)
             assert all(loan.readers > 0 for loan in self._in_air.read)
+        if self._parked is not None:
+            assert self._in_air is None
+            assert all(loan.planes > 0 for loan in self._parked.planes)

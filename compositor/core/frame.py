@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 
 from syncline.compositor.core.buffer import Origin
 from syncline.compositor.core.composition import Image
+from syncline.compositor.core.display import Plane, Show
 from syncline.compositor.core.loan import Loan
 from syncline.compositor.core.surface import ContentUpdate
 from syncline.kms_model.uapi import Fd
@@ -28,8 +29,8 @@ class Frame:
     planes: frozenset[Loan] = frozenset()
     leaving: tuple[Loan, ...] = ()
     """Were on a plane in the frame before, and no more."""
-    has_fence: bool = False
-    """The flip's out-fence is a point of ours."""
+    fence_on: int = 0
+    """The syncobj of ours on which point `number` is the flip's out-fence; 0: none is."""
     updates: list[ContentUpdate] = field(default_factory=list)
     """That it is the first to show, on their main output."""
     callbacks: list[object] = field(default_factory=list)
@@ -37,6 +38,10 @@ class Frame:
     """Whose unfinished fences stand between this frame and its vblank."""
     is_torn: bool = False
     """Flipped asynchronously: on screen at once, at no vblank."""
+    waiting: ContentUpdate | None = None
+    """Whose user fence the kernel waits for, or waited for, before it took the frame in earnest."""
+    shows: dict[Plane, Show | None] = field(default_factory=dict)
+    """What that changes on the planes once it is taken."""
     is_first: bool = False
     """Sets the mode: no frame to learn from."""
 
@@ -46,6 +51,8 @@ class Frame:
 
     @property
     def how(self) -> str:
+        if self.waiting is not None:
+            return "parked"
         if self.image is None:
             return "direct"
         return "composed" if self.composed_point else "unchanged"

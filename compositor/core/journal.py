@@ -1,10 +1,13 @@
 """The core's diary: turns what happens into report events."""
 
+from typing import Final
+
 from syncline.compositor.core.errors import Violation
 from syncline.compositor.core.loan import Loan
 from syncline.compositor.core.report import (
     Commit,
     DeviceRefusal,
+    Drop,
     Flip,
     FrameReport,
     Latch,
@@ -17,12 +20,22 @@ from syncline.compositor.core.report import (
 from syncline.compositor.core.surface import Client, ContentUpdate
 from syncline.kms_model.uapi import DeviceError
 
+LOOP: Final = ("compositor loop", "epoll_wait")
+SLEEPERS: Final = {
+    "acquire-point": LOOP,
+    "implicit-fence": LOOP,
+    "user-fence": ("kernel commit worker", "PENDING_USER"),
+}
+"""By why an update waits: the thread that sleeps for it, and the call. For time nobody does."""
+
 
 class Journal:
     """Written by every part of the core, taken away by the driver."""
 
     def __init__(self) -> None:
         self._events: list[ReportEvent] = []
+        self._waiting_since_ns: dict[tuple[int, str], int] = {}
+        """By update and why."""
 
     def take(self) -> list[ReportEvent]:
         events, self._events = self._events, []
@@ -48,16 +61,24 @@ class Journal:
             Ready(t_ns=now_ns, client=client, surface=update.surface.number, update=update.number)
         )
 
-    def _wait(self, edge: str, update: ContentUpdate, why: str, now_ns: int) -> None:
+    def _wait(self, edge: str, update: ContentUpdate, why: str, now_ns: int, *, waited_ns: int = 0) -> None:
         who = f"{update.surface.client.name}/{update.surface.number}"
         whom = update.surface.client.name
-        self._events.append(Wait(t_ns=now_ns, edge=edge, who=who, whom=whom, why=why, update=update.number))
+        thread, call = SLEEPERS.get(why, ("", ""))
+        self._events.append(
+            Wait(
+                t_ns=now_ns, edge=edge, who=who, whom=whom, why=why, update=update.number, thread=thread,
+                call=call, waited_ns=waited_ns,
+            )
+        )  # fmt: skip
 
     def wait_begins(self, update: ContentUpdate, why: str, now_ns: int) -> None:
+        self._waiting_since_ns[update.number, why] = now_ns
         self._wait("begin", update, why, now_ns)
 
     def wait_ends(self, update: ContentUpdate, why: str, now_ns: int) -> None:
-        self._wait("end", update, why, now_ns)
+        since_ns = self._waiting_since_ns.pop((update.number, why))
+        self._wait("end", update, why, now_ns, waited_ns=now_ns - since_ns)
 
     def latched(
         self, output: str, frame: int, *, target_ns: int, margin_ns: int, how: str, updates: tuple[int, ...],
@@ -74,6 +95,9 @@ class Journal:
         self._events.append(
             Flip(t_ns=time_ns, output=output, frame=frame, sequence=sequence, target_ns=target_ns)
         )
+
+    def dropped(self, output: str, frame: int, update: int, *, errno: int, now_ns: int) -> None:
+        self._events.append(Drop(t_ns=now_ns, output=output, frame=frame, update=update, errno=errno))
 
     def released(self, loan: Loan, how: str, now_ns: int) -> None:
         self._events.append(

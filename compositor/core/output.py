@@ -18,6 +18,7 @@ class Phase(IntEnum):  # hashed at every cue: numbers do that fastest
     SCHEDULED = auto()  # a frame is due before a vblank
     FLIPPING = auto()  # the kernel has our frame
     FLIPPING_STALE = auto()  # it has it, and it is already out of date
+    PARKED = auto()  # it has one that waits for a user fence, and that another may still replace
 
 
 class Cue(IntEnum):
@@ -26,6 +27,9 @@ class Cue(IntEnum):
     NOTHING = auto()  # at the deadline there was nothing to show after all
     REFUSED = auto()  # the kernel did not take the frame: try the next vblank
     FLIPPED = auto()  # the display shows it
+    PARKED = auto()  # at the deadline nothing was new but a picture that a user fence holds back
+    PROMOTED = auto()  # the user fence signalled: the frame is one like any other
+    DROPPED = auto()  # it did not, and the kernel gave the frame up
 
 
 NEXT_PHASE: Final = {
@@ -38,6 +42,15 @@ NEXT_PHASE: Final = {
     (Phase.FLIPPING, Cue.FLIPPED): Phase.IDLE,
     (Phase.FLIPPING_STALE, Cue.DAMAGED): Phase.FLIPPING_STALE,
     (Phase.FLIPPING_STALE, Cue.FLIPPED): Phase.SCHEDULED,
+    (Phase.SCHEDULED, Cue.PARKED): Phase.PARKED,
+    (Phase.PARKED, Cue.DAMAGED): Phase.SCHEDULED,
+    (Phase.PARKED, Cue.PROMOTED): Phase.FLIPPING,
+    (Phase.SCHEDULED, Cue.PROMOTED): Phase.FLIPPING_STALE,
+    (Phase.FLIPPING_STALE, Cue.PROMOTED): Phase.FLIPPING_STALE,
+    (Phase.PARKED, Cue.DROPPED): Phase.IDLE,
+    (Phase.SCHEDULED, Cue.DROPPED): Phase.SCHEDULED,
+    (Phase.FLIPPING, Cue.DROPPED): Phase.SCHEDULED,
+    (Phase.FLIPPING_STALE, Cue.DROPPED): Phase.SCHEDULED,
 }
 
 
@@ -92,7 +105,7 @@ class Output:
             return self.target_ns
         surely_ns = now_ns - RIGHT_AFTER_NS + 1
         soonest_ns = self.grid.target_for(now_ns=surely_ns, margin_ns=self.margin.value_ns)
-        if self.phase is Phase.IDLE:
+        if self.phase in {Phase.IDLE, Phase.PARKED}:
             return soonest_ns
         return max(soonest_ns, self.target_ns + self.refresh_ns)
 

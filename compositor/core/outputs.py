@@ -14,7 +14,8 @@ from syncline.compositor.core.overdue import FlipWatch
 from syncline.compositor.core.schedule import Margin, VblankGrid
 from syncline.compositor.core.screen import Screen
 from syncline.compositor.core.stage import Stage
-from syncline.kms_model.uapi import DeviceError, FlipComplete
+from syncline.compositor.core.surface import ContentUpdate
+from syncline.kms_model.uapi import DeviceError, FlipComplete, FlipDropped
 
 
 class Outputs:
@@ -87,6 +88,17 @@ class Outputs:
                 darkening.flipped(flip, now_ns)
         if any(each.is_over for each in self._darkenings):
             self.hotplug(now_ns)  # the cable may be back by now
+
+    def waiting_in(self, flip: FlipComplete) -> ContentUpdate | None:
+        """See `Screen.waiting_in`."""
+        return next(
+            (screen.waiting_in(flip) for screen in self.screens if screen.crtc.id == flip.crtc_id), None
+        )
+
+    def dropped(self, event: FlipDropped, now_ns: int) -> ContentUpdate | None:
+        """See `Screen.dropped`."""
+        screens = (screen for screen in self.screens if screen.crtc.id == event.crtc_id)
+        return next((screen.dropped(event, now_ns) for screen in screens), None)
 
     def repaint(self, now_ns: int) -> None:
         """The GPU was reset."""

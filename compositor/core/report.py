@@ -33,17 +33,28 @@ class Ready(Event, tag="ready", frozen=True, kw_only=True):
 
 
 class Wait(Event, tag="wait", frozen=True, kw_only=True):
-    """Who waits for whom. `edge` begin or end; `why` acquire-point, implicit-fence, fifo, target-time."""
+    """Who waits for whom. `edge` begin or end; `why` acquire-point, implicit-fence, user-fence, fifo, target-time.
+
+    For fences `thread` says which one sleeps until there is news, and `call` in which call: the compositor's loop,
+    which wakes for everything else too, or the commit worker of the kernel, which sleeps for this frame alone.
+    """
 
     edge: str
     who: str
     whom: str
     why: str
     update: int
+    thread: str = ""
+    call: str = ""
+    waited_ns: int = 0
+    """At the end."""
 
 
 class Latch(Event, tag="latch", frozen=True, kw_only=True):
-    """What the next frame of the output shows was fixed. `how`: direct, composed or unchanged."""
+    """What the next frame of the output shows was fixed. `how`: direct, composed, unchanged or parked.
+
+    A parked frame is one that the kernel takes only when the user fence of its one update has signalled.
+    """
 
     output: str
     frame: int
@@ -51,6 +62,15 @@ class Latch(Event, tag="latch", frozen=True, kw_only=True):
     margin_ns: int
     how: str
     updates: tuple[int, ...]
+
+
+class Drop(Event, tag="drop", frozen=True, kw_only=True):
+    """The kernel gave a parked frame up; `errno` says why: ETIME, ECANCELED (for a newer one), EINVAL."""
+
+    output: str
+    frame: int
+    update: int
+    errno: int
 
 
 class Flip(Event, tag="flip", frozen=True, kw_only=True):
@@ -114,4 +134,6 @@ class FrameReport(Event, tag="frame", frozen=True, kw_only=True):
     missed_by_us: int
 
 
-ReportEvent = Commit | Ready | Wait | Latch | Flip | Release | ViolationEvent | DeviceRefusal | FrameReport
+ReportEvent = (
+    Commit | Ready | Wait | Latch | Flip | Drop | Release | ViolationEvent | DeviceRefusal | FrameReport
+)

@@ -24,11 +24,13 @@ class Element:
     is_opaque: bool
     visible: Region
     is_cursor: bool = False
+    ahead: Loan | None = None
+    """What it is to show before its surface does."""
 
     @property
     def loan(self) -> Loan:
         """What the surface shows now."""
-        content = self.surface.content
+        content = self.ahead or self.surface.content
         assert content is not None, "a surface without content is in no layout"
         return content
 

@@ -1,35 +1,32 @@
 """One output at work: latches what it shows, gives it to the kernel, learns that it was shown."""
 
 from collections.abc import Iterable
+from errno import ECANCELED
 
 from msgspec.structs import replace
 
-from syncline.compositor.core.buffer import Origin
 from syncline.compositor.core.capture import Captures
-from syncline.compositor.core.composition import Image, Swapchain
+from syncline.compositor.core.composition import Swapchain
 from syncline.compositor.core.damage import Damage
 from syncline.compositor.core.darkening import Darkening
+from syncline.compositor.core.departure import Departures, TooLate
 from syncline.compositor.core.display import Crtc, Plane, Show
-from syncline.compositor.core.extent import FIXED
 from syncline.compositor.core.flights import Flights
 from syncline.compositor.core.frame import Frame
 from syncline.compositor.core.geometry import Rect, Region
-from syncline.compositor.core.in_fence import in_fence, is_unfinished, look_who_is_finished
+from syncline.compositor.core.in_fence import is_unfinished
 from syncline.compositor.core.lessons import Lessons
 from syncline.compositor.core.output import Cue, Output, Phase
 from syncline.compositor.core.overdue import FlipWatch
-from syncline.compositor.core.policy import ImplicitMode
+from syncline.compositor.core.parking import Parking
 from syncline.compositor.core.scanout import Arrangement, Arranger
 from syncline.compositor.core.scene import Element
 from syncline.compositor.core.stage import Stage
-from syncline.compositor.core.surface import Surface
+from syncline.compositor.core.surface import ContentUpdate, Surface
 from syncline.compositor.core.tearing import Tearing
 from syncline.kms_model.uapi import (
-    DeviceError,
-    DmaBufImportSyncFile,
-    DmaBufSyncFlag,
-    Fd,
     FlipComplete,
+    FlipDropped,
     ModeCreateBlob,
     ModeDestroyBlob,
     encode_mode,
@@ -45,8 +42,6 @@ class Screen:
         self.output = output
         self.crtc = crtc
         screen = Rect(0, 0, output.rect.width, output.rect.height)
-        self._whole = Rect(0, 0, screen.width * FIXED, screen.height * FIXED), screen
-        """What a composition shows, and where."""
         self._swapchain = Swapchain(
             stage.device, stage.memory, stage.policy, width=screen.width, height=screen.height
         )
@@ -57,6 +52,11 @@ class Screen:
         self.flip_watch = FlipWatch(stage, crtc, self._flights)
         self._lessons = Lessons(stage.device, output)
         self._elements: list[Element] = []
+        self._departures = Departures(
+            stage, output, crtc, swapchain=self._swapchain, arranger=self._arranger, damage=self._damage,
+            flights=self._flights, lessons=self._lessons, flip_watch=self.flip_watch,
+        )  # fmt: skip
+        self._parking = Parking(stage, output, crtc, flights=self._flights, departures=self._departures)
         self._direct: set[Surface] = set()
         """Surfaces that the last latch put on planes: a new buffer of theirs needs no composition."""
         self.visible: dict[Surface, None] = {}
@@ -74,7 +74,7 @@ class Screen:
             self._flights.next_number, now_ns, now_ns, now_ns, painted.image, painted.point,
             is_first=True,
         )  # fmt: skip
-        show = self._composition_show(painted.image)
+        show = self._departures.show_of(painted.image)
         blob = stage.device.call(ModeCreateBlob(data=encode_mode(self.output.mode))).blob_id
         request = self.crtc.light(show, mode_blob=blob, in_fence=painted.fence, user_data=frame.number)
         reply = stage.device.call(request)
@@ -88,7 +88,9 @@ class Screen:
     def damaged(self, surface: Surface, rects: Iterable[Rect], now_ns: int) -> None:
         """New content of a surface; a new frame if it can be seen."""
         self._damage.add(surface, rects)
-        if surface in self.visible:
+        if self._parking.is_reached(surface):
+            self._promote(now_ns)
+        elif surface in self.visible:
             if surface not in self._direct:
                 self.output.expect_composition(now_ns)
             self.output.cue(Cue.DAMAGED, now_ns)
@@ -109,23 +111,23 @@ class Screen:
         elements = self._elements
         arrangement = Arrangement(composed=elements)
         if self._stage.policy.direct_scanout:
-            arrangement = self._arranger.arrange(elements, composition=self._any_composition())
+            arrangement = self._arranger.arrange(elements, composition=self._departures.any_composition)
         if not self._has_news(arrangement):
-            self.output.cue(Cue.NOTHING, now_ns)
+            is_parked = self._parking.frame is not None or self._parking.try_to(arrangement, now_ns)
+            self.output.cue(Cue.PARKED if is_parked else Cue.NOTHING, now_ns)
             self._pass_barriers(now_ns)
             return
-        frame = None
-        if self._may_tear(arrangement, now_ns):
-            frame = self._fly(arrangement, elements, now_ns, is_torn=True)
-            if frame is None:
-                self._tearing.refused()
-        frame = frame or self._fly(arrangement, elements, now_ns)
-        if frame is None and not self._arranger.trusts(arrangement):
-            arrangement = Arrangement(composed=elements)
-            frame = self._fly(arrangement, elements, now_ns)
+        parked = self._parking.frame
+        try:
+            frame, arrangement = self._depart(arrangement, elements, now_ns)
+        except TooLate:
+            self.output.cue(Cue.PROMOTED, now_ns)
+            return
         if frame is None:
             self.output.cue(Cue.REFUSED, now_ns)
             return
+        if parked is not None:
+            self._parking.given_up(parked, ECANCELED, now_ns)
         for surface in self.visible:
             if surface.main_output is self.output:
                 self._stage.feedback.latch(surface, frame)
@@ -142,6 +144,27 @@ class Screen:
             updates=tuple(update.number for update in frame.updates), now_ns=now_ns,
         )  # fmt: skip
 
+    def _depart(
+        self, arrangement: Arrangement, elements: list[Element], now_ns: int
+    ) -> tuple[Frame | None, Arrangement]:
+        """As good as the machine will have it. Raises TooLate."""
+        if self._may_tear(arrangement, now_ns):
+            frame = self._departures.fly(arrangement, elements, now_ns, is_torn=True)
+            if frame is not None:
+                return frame, arrangement
+            self._tearing.refused()
+        frame = self._departures.fly(arrangement, elements, now_ns)
+        if frame is None and not self._arranger.trusts(arrangement):
+            arrangement = Arrangement(composed=elements)
+            frame = self._departures.fly(arrangement, elements, now_ns)
+        return frame, arrangement
+
+    def _may_tear(self, arrangement: Arrangement, now_ns: int) -> bool:
+        implicit = self._stage.policy.implicit
+        is_ready = not any(is_unfinished(element.loan, implicit) for element in arrangement.planes.values())
+        allowed = self._tearing.allows(arrangement, self._flights.planes, now_ns)
+        return is_ready and allowed and self._parking.frame is None
+
     def _pass_barriers(self, now_ns: int) -> None:
         """Not when the kernel refused or the frame was torn: the deadline is yet to come."""
         for surface in self.visible:
@@ -150,6 +173,8 @@ class Screen:
 
     def flipped(self, flip: FlipComplete, now_ns: int) -> None:
         """The display took the frame at `flip.time_ns`."""
+        if self.waiting_in(flip) is not None:
+            self._promote(now_ns)  # its surface is gone
         if not self._flights.is_in_air(flip.user_data):
             return  # known already (KMS-07)
         output = self.output
@@ -168,6 +193,7 @@ class Screen:
             if frame.is_torn and self._stage.pacing.has_barrier(surface):
                 output.cue(Cue.DAMAGED, now_ns)  # so that there is a deadline for it to fall after (F12)
             self._hurry(surface, now_ns)
+            self.offered(surface, now_ns)
 
     def settled(self, now_ns: int) -> None:
         """The work of latching ended now."""
@@ -200,97 +226,45 @@ class Screen:
 
     def _client_shows(self, arrangement: Arrangement) -> dict[Plane, Show | None]:
         """Planes with client content, and those that are to show nothing."""
-        shows = self._arranger.shows(arrangement, self._any_composition())
+        shows = self._arranger.shows(arrangement, self._departures.any_composition)
         if self.crtc.primary not in arrangement.planes:
             del shows[self.crtc.primary]
         return shows
 
-    def _any_composition(self) -> Show:
-        """What a composition looks like to the kernel, whichever image it is in."""
-        return self._composition_show(self._swapchain.images[0])
+    # -- frames that wait for user space ----------------------------------------------------------
 
-    def _composition_show(self, image: Image) -> Show:
-        return Show(self._stage.memory.framebuffer(image.buffer), *self._whole)
+    def offered(self, surface: Surface, now_ns: int) -> None:
+        """It may have something unfinished that the display itself could wait for."""
+        if surface in self._direct and surface in self.visible and self._parking.candidate(surface):
+            self.output.cue(Cue.DAMAGED, now_ns)
 
-    # -- giving it to the kernel ------------------------------------------------------------------
+    def waiting_in(self, flip: FlipComplete) -> ContentUpdate | None:
+        """What was parked in the frame that flipped, if we have not heard yet that its point was reached."""
+        frame = self._parking.frame
+        return frame.waiting if frame is not None and frame.number == flip.user_data else None
 
-    def _may_tear(self, arrangement: Arrangement, now_ns: int) -> bool:
-        implicit = self._stage.policy.implicit
-        is_ready = not any(is_unfinished(element.loan, implicit) for element in arrangement.planes.values())
-        return is_ready and self._tearing.allows(arrangement, self._flights.planes, now_ns)
-
-    def _fly(
-        self, arrangement: Arrangement, elements: list[Element], now_ns: int, *, is_torn: bool = False
-    ) -> Frame | None:
-        """Compose what must be composed and commit; None if the machine refused."""
-        output = self.output
-        loans = frozenset(element.loan for element in arrangement.planes.values())
-        frame = Frame(
-            self._flights.next_number, output.latch_ns, now_ns, output.target_ns, image=None, planes=loans,
-            is_torn=is_torn,
-        )  # fmt: skip
-        fences: dict[Plane, Fd] = {}
-        try:
-            look_who_is_finished(self._stage.device, (element.loan for element in elements))
-            if self.crtc.primary not in arrangement.planes:
-                self._compose(arrangement, frame, fences)
-            for plane, element in arrangement.planes.items():
-                if element.loan.explicit:
-                    fences[plane] = in_fence(
-                        self._stage.device, element.loan, done_fence=self._stage.done_fence
-                    )
-            self._commit(arrangement, frame, fences, now_ns)
-        except DeviceError as refusal:
-            self._stage.journal.refused(refusal, "showing a frame", now_ns)
-            if frame.composed_point:
-                self._flights.stray(frame.composed_point, frame.read)
-            self._damage.forget()
-            if not is_torn:
-                self._arranger.refused(arrangement, refusal.errno)
-            return None
-        finally:
-            for fence in fences.values():
-                if fence != self._stage.done_fence:
-                    self._stage.device.close_fd(fence)
-        return frame
-
-    def _compose(self, arrangement: Arrangement, frame: Frame, fences: dict[Plane, Fd]) -> None:
-        stage, implicit = self._stage, self._stage.policy.implicit is ImplicitMode.FORWARD
-        damage = self._damage.since_last(arrangement.composed)
-        frame.image = self._swapchain.newest
-        if not damage:
-            return
-        label = f"{self.output.name} frame {frame.number}"
-        painted = self._swapchain.compose(arrangement.composed, damage, implicit=implicit, label=label)
-        fences[self.crtc.primary] = painted.fence
-        frame.image, frame.composed_point, frame.read = painted.image, painted.point, painted.read
-        self._flights.reads(painted.read, painted.point)
-        self._damage.composed(arrangement.composed)
-        for loan in painted.read:
-            if not implicit and not loan.explicit and loan.buffer.origin is Origin.DMABUF:
-                publish = DmaBufImportSyncFile(
-                    fd=loan.buffer.fd, flags=DmaBufSyncFlag.READ, sync_file=painted.fence
-                )
-                stage.device.call(publish)
-
-    def _commit(self, arrangement: Arrangement, frame: Frame, fences: dict[Plane, Fd], now_ns: int) -> None:
-        composition = self._any_composition()
-        if frame.image is not None:
-            composition = self._composition_show(frame.image)
-        shows = self._arranger.shows(arrangement, composition)
-        leaves = any(loan.explicit and loan not in frame.planes for loan in self._flights.planes)
-        request = self.crtc.flip(
-            shows, in_fences=fences, wants_out_fence=leaves, user_data=frame.number, is_torn=frame.is_torn
-        )
-        reply = self._stage.device.call(request)
-        self.crtc.taken(shows)
-        frame.waits_for = frozenset(
-            loan for loan in (*frame.read, *frame.planes) if is_unfinished(loan, self._stage.policy.implicit)
-        )
-        if frame.composed_point and self._lessons.is_sample(frame):
-            frame.composed_fence = fences.pop(self.crtc.primary)
-        self._flights.take_off(frame, reply, now_ns)
+    def _promote(self, now_ns: int) -> None:
+        frame = self._parking.promote(now_ns)
+        if frame.waiting is not None and frame.waiting.surface in self.visible:
+            self._stage.feedback.latch(frame.waiting.surface, frame)  # nothing else is new in it
         self.flip_watch.took_off(now_ns)
+        self.output.cue(Cue.PROMOTED, now_ns)
+
+    def dropped(self, event: FlipDropped, now_ns: int) -> ContentUpdate | None:
+        """The kernel gave a frame up. Returns the update whose picture is lost by it."""
+        lost = None
+        frame = self._parking.frame
+        if frame is not None and frame.number == event.user_data:
+            lost = self._parking.dropped(event, now_ns)
+        elif self._flights.is_in_air(event.user_data):
+            frame = self._flights.recall(now_ns)
+            self._parking.given_up(frame, -event.status, now_ns)
+            self._stage.feedback.abandon(frame, now_ns)
+            self.crtc.forget(frame.shows)
+        else:
+            return None  # overridden by us
+        self.output.cue(Cue.DROPPED, now_ns)
+        return lost
 
     # -- end --------------------------------------------------------------------------------------
 
@@ -314,6 +288,8 @@ class Screen:
             if frame.composed_fence is not None:
                 self._stage.device.close_fd(frame.composed_fence)
                 frame.composed_fence = None
+        if self._parking.frame is not None:
+            self._parking.given_up(self._flights.unpark(now_ns), ECANCELED, now_ns)
         for surface in self.visible:
             surface.shown_on.remove(self.output)
         self.visible = {}
@@ -324,7 +300,9 @@ class Screen:
         self._swapchain.check_invariants()
         self._flights.check_invariants()
         flying = self.output.phase in {Phase.FLIPPING, Phase.FLIPPING_STALE}
-        assert flying == (self._flights.in_air is not None)
+        parked = self._parking.frame is not None
+        assert flying == (self._flights.in_air is not None or (parked and flying))
+        assert parked or self.output.phase is not Phase.PARKED
         now = self._stage.scene.elements(self.output)
         assert list(map(_look, self._elements)) == list(map(_look, now)), (
             "nobody said that the layout changed"

@@ -48,6 +48,8 @@ class ContentUpdate:
     latched_ns: int | None = None
     target_ns: int | None = None
     waited_for: str = ""
+    is_parked: bool = False
+    """The display has it already and waits for its user fence itself."""
 
     @property
     def sync(self) -> str:

@@ -1,10 +1,21 @@
 """Timelines, points, and the commit rules of linux-drm-syncobj-v1."""
 
 from dataclasses import dataclass
+from errno import EINVAL
 from typing import Final, Protocol
 
 from syncline.compositor.core.buffer import Buffer
 from syncline.compositor.core.errors import Violation
+from syncline.kms_model.uapi import (
+    Cap,
+    DeviceError,
+    DeviceFile,
+    Fd,
+    GetCap,
+    SyncobjFdToHandle,
+    SyncobjQueryType,
+    SyncobjType,
+)
 from syncline.protocol.enums import WpLinuxDrmSyncobjSurfaceV1
 
 Error = WpLinuxDrmSyncobjSurfaceV1.Error
@@ -24,6 +35,8 @@ class Timeline:
 
     handle: int
     uses: int = 1
+    is_user: bool = False
+    """A user fence, as far as we ask (`Sync.USER`)."""
     may_signal: bool = True
     """Until the kernel says EACCES: the signallers of a user fence are others."""
 
@@ -34,6 +47,28 @@ class SyncPoint:
 
     timeline: Timeline
     value: int
+
+
+def has_user_fences(device: DeviceFile) -> bool:
+    """Whether syncobjs may be user fences here."""
+    try:
+        return bool(device.call(GetCap(capability=Cap.SYNCOBJ_USER)).value)
+    except DeviceError:  # a kernel that has never heard of them
+        return False
+
+
+def import_timeline(device: DeviceFile, fd: Fd, *, asks_type: bool) -> Timeline:
+    """Takes `fd` over, also when it raises DeviceError(EINVAL): then it was no syncobj (S15)."""
+    try:
+        handle = device.call(SyncobjFdToHandle(fd=fd)).handle
+    except DeviceError as refusal:
+        if refusal.errno == EINVAL:
+            raise
+        return Timeline(LOST)
+    finally:
+        device.close_fd(fd)
+    is_user = asks_type and device.call(SyncobjQueryType(handle=handle)).type is SyncobjType.USER
+    return Timeline(handle, is_user=is_user)
 
 
 class Watcher(Protocol):

@@ -54,6 +54,12 @@ def _holds(constraint: Constraint, update: ContentUpdate) -> bool:
     return constraint.state is ConstraintState.PENDING
 
 
+def is_held_only_by(update: ContentUpdate, ahead: ContentUpdate) -> bool:
+    """Nothing but `ahead`, the one before it in its queue, keeps the update from being applied."""
+    graph = [each for each in reachable(update) if each is not ahead]
+    return not update.synchronized and not is_constrained(graph)
+
+
 def next_ready(root: Surface) -> list[ContentUpdate] | None:
     """The first applicable graph in this tree of surfaces, or None."""
     for surface in root.tree():

@@ -141,6 +141,22 @@ class Waits:
         if isinstance(constraint, ImplicitFence):
             self._device.call(SyncobjDestroy(handle=constraint.handle))
 
+    def take_over(self, update: ContentUpdate, why: str, now_ns: int) -> None:
+        """Somebody else waits for the update's acquire point first; our own watch stays."""
+        for constraint in self._pending_points(update):
+            self._journal.wait_ends(update, constraint.why, now_ns)
+            constraint.why = why
+            self._journal.wait_begins(update, why, now_ns)
+
+    def believe(self, update: ContentUpdate, now_ns: int) -> None:
+        """Its acquire point has been reached, as we know from elsewhere."""
+        for constraint in self._pending_points(update):
+            self._release(update, constraint, now_ns)
+
+    def _pending_points(self, update: ContentUpdate) -> list[AcquirePoint]:
+        points = [each for each in update.constraints if isinstance(each, AcquirePoint)]
+        return [each for each in points if each.state is ConstraintState.PENDING]
+
     # -- other ends -------------------------------------------------------------------------------
 
     def cancel(self, update: ContentUpdate, now_ns: int) -> None:
@@ -153,9 +169,7 @@ class Waits:
 
     def judge_again(self, update: ContentUpdate, *, available_is_enough: bool, now_ns: int) -> bool:
         """The acquire mode changed; True if the update's acquire point is satisfied now."""
-        for constraint in update.constraints:
-            if not isinstance(constraint, AcquirePoint) or constraint.state is not ConstraintState.PENDING:
-                continue
+        for constraint in self._pending_points(update):
             assert update.loan is not None
             constraint.available_is_enough = update.loan.forwarded = available_is_enough
             if constraint.watch is not None:

@@ -68,7 +68,7 @@ class Ledger:
                 self.violations.append(event)
             case report.DeviceRefusal():
                 self.refusals[event.what] += 1
-            case report.Ready() | report.Latch() | report.Flip():
+            case report.Ready() | report.Latch() | report.Flip() | report.Drop():
                 pass
 
     @property

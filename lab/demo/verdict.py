@@ -14,6 +14,7 @@ FORMAT: Final = 1
 HELD_BY: Final = {
     "acquire-point": "its GPU job (acquire point)",
     "implicit-fence": "its GPU job (fence in the buffer)",
+    "user-fence": "its GPU job (user fence, in the display)",
     "fifo": "the frame before it (fifo barrier)",
     "target-time": "the time it asked for",
 }

@@ -11,7 +11,12 @@ from syncline.compositor.core.schedule import VblankGrid
 REFUSED = {  # what cannot happen
     *product([Phase.IDLE], set(Cue) - {Cue.DAMAGED}),
     (Phase.SCHEDULED, Cue.FLIPPED),
-    *product([Phase.FLIPPING, Phase.FLIPPING_STALE], [Cue.LATCHED, Cue.NOTHING, Cue.REFUSED]),
+    *product(
+        [Phase.FLIPPING, Phase.FLIPPING_STALE, Phase.PARKED],
+        [Cue.LATCHED, Cue.NOTHING, Cue.REFUSED, Cue.PARKED],
+    ),
+    (Phase.FLIPPING, Cue.PROMOTED),
+    (Phase.PARKED, Cue.FLIPPED),
 }
 
 
