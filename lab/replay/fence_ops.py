@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import ClassVar, Final, Literal
 
 from syncline.kms_model import uapi
+from syncline.kms_model.descriptors import check_eventfd
 from syncline.lab.replay.operation import U32, U64, FlaggedOp, Op, Operand, Out
 from syncline.lab.replay.process import Process
 from syncline.lab.replay.threads import NS_PER_MS
@@ -23,10 +24,14 @@ class EventfdCreate(Op, frozen=True, kw_only=True, tag="eventfd_create"):
 
 
 class EventfdRead(Op, frozen=True, kw_only=True, tag="eventfd_read"):
+    """EINVAL for the other kinds of descriptors: none of them can be read from."""
+
     fd: Operand
 
     async def run(self, process: Process) -> Out:
-        return {"count": os.eventfd_read(process.fd(self.fd))}
+        fd = process.fd(self.fd)
+        check_eventfd(fd)
+        return {"count": os.eventfd_read(fd)}
 
 
 class Poll(Op, frozen=True, kw_only=True, tag="poll"):
