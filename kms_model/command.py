@@ -13,6 +13,7 @@ from typing import Final
 from cyclopts import App, CycloptsError, Parameter
 
 from syncline.kms_model.checker import Policy, Violation
+from syncline.kms_model.checker.watch import Rules
 from syncline.kms_model.faults import NoFault, parse
 from syncline.kms_model.journal import open_sink
 from syncline.kms_model.kms.mode import Output
@@ -78,6 +79,9 @@ class Options:
     allow_faults: bool = False
     """Serve a debug node, too, by which this user's programs can inject faults while the device runs."""
 
+    rules: Rules = Rules.ALL
+    """What --check is about: all rules, or buffers alone (races and needless waits), which costs little."""
+
     ready: str | None = None
     """Where a line is written once callers may connect: a path, or fd:N for an inherited descriptor."""
 
@@ -92,9 +96,9 @@ def launch(options: Options = DEFAULTS) -> int:
         profile = with_outputs(profile_named(options.profile, options.kernel), options.output)
         ready = partial(_tell_ready, options.ready)
         faults = [parse(each) for each in options.fault]
-        run(
+        is_whole = run(
             path, profile=profile, faults=faults, allow_faults=options.allow_faults, events=options.events,
-            check=options.check, say=_say, ready=ready,
+            check=options.check, rules=options.rules, say=_say, ready=ready,
         )  # fmt: skip
     except KeyError:
         return _complain(f"there is no profile {options.profile} of kernel {options.kernel}")
@@ -102,7 +106,7 @@ def launch(options: Options = DEFAULTS) -> int:
         return _complain(str(error))
     except Violation:
         return EXIT_BROKEN  # the report was said when it was made
-    return 0
+    return 0 if is_whole else EXIT_BROKEN
 
 
 def _tell_ready(where: str | None) -> None:

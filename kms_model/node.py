@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Final
 
 from syncline.kms_model.checker import Policy
-from syncline.kms_model.checker.watch import close_books, watch
+from syncline.kms_model.checker.watch import Rules, close_books, watch, watch_buffers
 from syncline.kms_model.device import Device
 from syncline.kms_model.faults import Fault
 from syncline.kms_model.journal import Journal, open_sink
@@ -169,35 +169,40 @@ def run(
     allow_faults: bool = False,
     events: str | None = None,
     check: Policy | None = None,
+    rules: Rules = Rules.ALL,
     say: Callable[[str], None] = lambda _: None,
     ready: Callable[[], None] = lambda: None,
-) -> None:
+) -> bool:
     """A device node as a whole process. Raises NodeError before it has begun, Violation as `check` wants.
 
-    `say` is told what the fence checker finds, and in the end how often.
+    `say` is told what the fence checker finds, and in the end how often. Returns whether all events were written.
     """
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))  # buffers and fences are descriptors here
 
-    async def main(loop: RealLoop) -> None:
+    def give_up(error: OSError) -> None:
+        say(f"syncline device: no more events are written to {events}: {error.strerror}")
+
+    async def main(loop: RealLoop) -> bool:
         be_prompt(DEVICE_PRIORITY)
         if events is None:
             device = Device(profile, allows_faults=allow_faults)
             _inject(device, faults, loop.now_ns())
-            await _serve_watched(loop, device, path, check, say, ready)
-            return
+            await _serve_watched(loop, device, path, check, rules, say, ready)
+            return True
         try:
-            journal = Journal(loop, open_sink(events))
+            journal = Journal(loop, open_sink(events), failed=give_up)
         except OSError as error:
             raise NodeError(f"cannot write events to {events}: {error.strerror}") from error
         try:
             device = Device(profile, trace=journal.write, allows_faults=allow_faults)
             _inject(device, faults, loop.now_ns())
-            await _serve_watched(loop, device, path, check, say, ready)
+            await _serve_watched(loop, device, path, check, rules, say, ready)
         finally:
             journal.close()
+        return not journal.is_broken
 
-    run_real(main)
+    return run_real(main)
 
 
 def _inject(device: Device, faults: Iterable[Fault], now_ns: int) -> None:
@@ -214,16 +219,19 @@ async def _serve_watched(
     device: Device,
     path: Path,
     check: Policy | None,
+    rules: Rules,
     say: Callable[[str], None],
     ready: Callable[[], None],
 ) -> None:
     if check is None:
         await serve(loop, device, path, ready=ready)
         return
-    checker = watch(device.kernel, check, say=say)
+    checker = watch(device.kernel, check, say=say) if rules is Rules.ALL else None
+    ledger = watch_buffers(device.kernel, check, say=say) if checker is None else checker.ledger
     try:
         await serve(loop, device, path, ready=ready)
-        close_books(checker, device.kernel, (device,), alone=False)
+        if checker is not None:
+            close_books(checker, device.kernel, (device,), alone=False)
     finally:
-        for line in checker.ledger.summary():
+        for line in ledger.summary():
             say(f"checker: {line}")

@@ -202,6 +202,7 @@ class Peer:
             self._outbox.send(encode(failure(0, error)))
         else:
             self._file.on_readable = self._push_events
+            self._file.label = f"pid {self._credentials()[0]}"
             self._outbox.send(encode(Welcome(service.fence_property)))
         service.arm()
 

@@ -106,9 +106,7 @@ def fd_to_handle(file: File, request: SyncobjFdToHandle) -> HandleReply:
         if found_file is None:
             raise DeviceError(EINVAL, "not a sync_file")
         syncobj = find_syncobj(file, request.handle)
-        _import_fence(file, syncobj, found_file.fence, point)
-        if file.kernel.accesses is not None:
-            file.kernel.accesses.handed_on(syncobj.awaited(point), (found_file,))
+        _import_fence(file, syncobj, found_file, point)
         return HandleReply(request.handle)
     found = descriptors.find(request.fd, Syncobj)
     if found is None:
@@ -130,8 +128,9 @@ def _checked_point(file: File, flags: int, pad: int, point: int | None) -> int:
     return point if flags & _TIMELINE else 0
 
 
-def _import_fence(file: File, syncobj: Syncobj, fence: Fence, point: int) -> None:
+def _import_fence(file: File, syncobj: Syncobj, sync_file: SyncFile, point: int) -> None:
     syncobj.check_put(point)
+    fence = sync_file.fence
     if point and isinstance(fence, ChainNode) and not isinstance(syncobj, UserSyncobj):
         if file.quirks.chain_in_chain:
             nested = "a chain inside a chain (dma_fence_chain_init)"
@@ -140,6 +139,8 @@ def _import_fence(file: File, syncobj: Syncobj, fence: Fence, point: int) -> Non
             fence = flatten(file.kernel, fence)
     if point and not isinstance(syncobj, UserSyncobj):
         _allocate_imported_node(file, syncobj, fence)
+    if file.kernel.accesses is not None:
+        file.kernel.accesses.handed_on(syncobj.awaited(point), (sync_file,))
     _put(file, syncobj, point, fence)
 
 
@@ -196,10 +197,10 @@ def _transfer(file: File, request: SyncobjTransfer, target: Syncobj, fence: Fenc
         file.kernel.faults.allocate("a merged fence")
         fence = merge(file.kernel, [fence])
         file.kernel.faults.allocate("a chain node")
-    _put(file, target, point, fence)
     source = file.syncobjs.get(request.src_handle)
     if file.kernel.accesses is not None and source is not None:
         file.kernel.accesses.handed_on(target.awaited(point), (source.awaited(request.src_point),))
+    _put(file, target, point, fence)
 
 
 def reset(file: File, request: SyncobjReset) -> None:

@@ -78,3 +78,5 @@ class Warn(TraceEvent, frozen=True, tag="warn"):
 
     rule: str
     what: str
+    report: str = ""
+    """All that the checker has to say, for people."""

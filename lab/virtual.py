@@ -12,6 +12,8 @@ from syncline.clients.toolkit.report import Emit, ignore
 from syncline.compositor.core.policy import Policy
 from syncline.compositor.core.report import ReportEvent
 from syncline.compositor.loop import Driver
+from syncline.kms_model.checker import Policy as Findings
+from syncline.kms_model.checker.watch import watch_buffers
 from syncline.kms_model.device import Device
 from syncline.kms_model.kernel import Kernel
 from syncline.kms_model.local import LocalNode
@@ -41,8 +43,11 @@ class House:
     ) -> None:
         self.loop = loop
         kernel = Kernel(now_ns=loop.now_ns(), trace=hear_device)
+        watch_buffers(kernel, Findings.COLLECT, say=lambda _: None)  # the trace has them, too
         self.node = LocalNode(Device(profile, kernel=kernel), loop)
-        self._driver = Driver(loop, self.node.open(), policy=policy, caps={}, report=hear_compositor)
+        file = self.node.open()
+        file.file.label = "compositor"
+        self._driver = Driver(loop, file, policy=policy, caps={}, report=hear_compositor)
 
     async def light(self) -> None:
         """Until every screen has had its first frame."""
@@ -66,6 +71,7 @@ class Guest:
     def __init__(self, house: House, demo: Demo, options: Options, emit: Emit = ignore) -> None:
         self._demo = demo
         self._file = house.node.open()
+        self._file.file.label = options.title or demo.name
         self._context = Context(
             loop=house.loop,
             transport=house.connect(options.wire),

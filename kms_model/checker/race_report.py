@@ -1,7 +1,8 @@
 """A race in words, and as a path: how each side came about, from where they part, and the edge that is missing."""
 
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterator, Sequence
+from itertools import zip_longest
 
 from syncline.kms_model.checker.access import Access, Buffer
 from syncline.kms_model.checker.moment import Cause, Moment
@@ -79,7 +80,10 @@ def _was_submitted_before(writer: Access, reader: Access) -> bool:
 
 
 def _way(start: Moment, is_end: Callable[[Moment], bool]) -> list[Cause]:
-    """The fewest causes from `start` back to the newest moment that `is_end`; empty if that is forgotten."""
+    """From `start` back to the newest moment that `is_end`, from thread to thread as seldom as can be.
+
+    Empty if the way is forgotten.
+    """
     came: dict[Moment, tuple[Moment, Cause]] = {}
     ends: list[Moment] = []
     queue = deque([start])
@@ -89,7 +93,12 @@ def _way(start: Moment, is_end: Callable[[Moment], bool]) -> list[Cause]:
             if cause.moment in came:
                 continue
             came[cause.moment] = moment, cause
-            (ends if is_end(cause.moment) else queue).append(cause.moment)
+            if is_end(cause.moment):
+                ends.append(cause.moment)
+            elif cause.moment.thread is moment.thread:
+                queue.appendleft(cause.moment)
+            else:
+                queue.append(cause.moment)
     return _back(start, max(ends, key=lambda moment: moment.t_ns), came) if ends else []
 
 
@@ -101,7 +110,10 @@ def _back(start: Moment, end: Moment, came: dict[Moment, tuple[Moment, Cause]]) 
     return way[::-1]
 
 
-def _steps(start: Moment, way: Iterable[Cause]) -> Iterable[Step]:
-    for cause in way:
-        yield Step(str(start), str(cause.moment), cause.why, "and", start.thread.kind, start.t_ns)
-        start = cause.moment
+def _steps(start: Moment, way: Sequence[Cause]) -> Iterator[Step]:
+    """Steps on one thread are one."""
+    for cause, after in zip_longest(way, way[1:]):
+        goes_on = after is not None and after.moment.thread is cause.moment.thread is start.thread
+        if not goes_on:
+            yield Step(str(start), str(cause.moment), cause.why, "and", start.thread.kind, start.t_ns)
+            start = cause.moment

@@ -1,11 +1,13 @@
-"""A whole machine under the checker: from its first call to what it leaves behind."""
+"""A whole machine under the checker, or only its buffers: from its first call to what it leaves behind."""
 
 from collections.abc import Callable, Iterable
+from enum import StrEnum
 from typing import Final
 
 from syncline.kms_model.checker.checker import Checker
 from syncline.kms_model.checker.known import STAMPS
 from syncline.kms_model.checker.ledger import Ledger, Policy
+from syncline.kms_model.checker.races import Races
 from syncline.kms_model.checker.report import Report, as_text
 from syncline.kms_model.device import Device
 from syncline.kms_model.kernel import Kernel
@@ -15,15 +17,30 @@ LINGER_NS: Final = 30_000_000_000
 """After everybody has gone: longer than anything that is bounded takes."""
 
 
+class Rules(StrEnum):
+    ALL = "all"
+    BUFFERS = "buffers"
+    """K21 and K22 alone: cheap enough to be on while somebody looks at the frame rate."""
+
+
 def watch(kernel: Kernel, policy: Policy, *, say: Callable[[str], None]) -> Checker:
-    """Reports go to `say` in full, and to the kernel's trace in one sentence."""
+    """All rules. Reports go to `say` and to the kernel's trace."""
+    return Checker(kernel, Ledger(policy, known=(STAMPS,), tell=_teller(kernel, say)))
 
+
+def watch_buffers(kernel: Kernel, policy: Policy, *, say: Callable[[str], None]) -> Ledger:
+    """Those about buffers. There are no books to close."""
+    return Races(kernel, Ledger(policy, tell=_teller(kernel, say))).ledger
+
+
+def _teller(kernel: Kernel, say: Callable[[str], None]) -> Callable[[Report], None]:
     def tell(report: Report) -> None:
-        say(as_text(report))
+        text = as_text(report)
+        say(text)
         if kernel.trace is not None:
-            kernel.trace(Warn(report.t_ns, report.rule, report.sentence()))
+            kernel.trace(Warn(report.t_ns, report.rule, report.sentence(), text))
 
-    return Checker(kernel, Ledger(policy, known=(STAMPS,), tell=tell))
+    return tell
 
 
 def close_books(checker: Checker, kernel: Kernel, devices: Iterable[Device], *, alone: bool) -> None:

@@ -103,11 +103,11 @@ class Gpu:
                 [syncobj.awaited(point) for syncobj, point in checked.outs],
             )
         out_fence = self._out_fence(file, job) if request.out_fence else Fd(-1)
-        _publish(self._kernel, job, checked, implicit=request.implicit)
         if self._kernel.accesses is not None:
             self._kernel.accesses.submitted(file, _submission(file, request, checked, job))
             if out_fence != -1:
                 self._kernel.accesses.given(file, out_fence, ())
+        _publish(self._kernel, job, checked, implicit=request.implicit)
         self.scheduler.push(entity, job)
         return SubmitReply(job.finished.seqno, out_fence)
 

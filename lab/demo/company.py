@@ -9,6 +9,7 @@ from typing import Final
 import msgspec
 
 from syncline.compositor.core.report import ReportEvent
+from syncline.kms_model.trace import Warn
 from syncline.lab.demo.ledger import Ledger
 from syncline.lab.demo.process import Part
 from syncline.lab.demo.record import Record
@@ -17,6 +18,7 @@ DEVICE: Final = "device"
 COMPOSITOR: Final = "compositor"
 SOCKET: Final = "wayland-syncline"
 MESSAGES: Final = "messages"
+WARNING: Final = b'{"ev":"warn"'
 READY_S: Final = 10.0
 LOOK_AGAIN_S: Final = 0.005
 
@@ -39,6 +41,7 @@ class Company:
         self._parts: list[Part] = []
         self._lost: Part | None = None
         self._decode = msgspec.json.Decoder(ReportEvent)
+        self._decode_warning = msgspec.json.Decoder(Warn)
         self._environment = os.environ | {"XDG_RUNTIME_DIR": str(directory)}
 
     def start(self, name: str, words: Sequence[str]) -> Part:
@@ -93,6 +96,8 @@ class Company:
         self.record.add_line(name, line)
         if name == COMPOSITOR:
             self.ledger.feed(self._decode.decode(line))
+        elif name == DEVICE and line.startswith(WARNING):
+            self.ledger.feed_warning(self._decode_warning.decode(line))
 
     def _mourn(self, part: Part) -> None:
         """Somebody has ended. After a server's end the others end too, and need no word."""

@@ -6,10 +6,12 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from syncline.compositor.core import report
+from syncline.kms_model.trace import Warn
 
 NS_PER_MS: Final = 1_000_000
 ON_TIME_NS: Final = 1 * NS_PER_MS
 """A flip this near to its target hit it: the next vblank is many times as far away."""
+RACE: Final = "K21"
 NO_BUFFER: Final = "none"
 """The sync mode of a commit that brought no image: it is no frame."""
 
@@ -51,6 +53,8 @@ class Ledger:
         self.accounts: dict[tuple[str, str], Account] = {}
         self.violations: list[report.ViolationEvent] = []
         self.refusals: Counter[str] = Counter()
+        self.races: list[str] = []
+        """K21: one report for each kind, for people."""
         self._waiting: dict[tuple[str, str, str, int], Waiting] = {}
         self._modes: dict[int, Account] = {}
 
@@ -70,6 +74,11 @@ class Ledger:
                 self.refusals[event.what] += 1
             case report.Ready() | report.Latch() | report.Flip() | report.Drop():
                 pass
+
+    def feed_warning(self, warning: Warn) -> None:
+        """Of the device's checker."""
+        if warning.rule == RACE:
+            self.races.append(warning.report)
 
     @property
     def waiting(self) -> Sequence[Waiting]:

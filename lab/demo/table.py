@@ -49,6 +49,8 @@ def print_report(console: Console, report: Report, *, folder: Path | None) -> No
         console.print(
             f"torn: {where}: {tear.client} has the top of frame {tear.frame} and {bottom}", style="red"
         )
+    for race in report.races:
+        console.print(race, style="red", markup=False, highlight=False, soft_wrap=True)
     console.print(sentence(report), highlight=False)
     for what, name in (("screenshot", report.screenshot), ("events", report.events)):
         if folder is not None and name is not None:

@@ -46,7 +46,8 @@ def demo(options: Options = DEFAULTS) -> int:
         sys.stdout.buffer.write(_as_json(report))
     else:
         print_report(console, report, folder=options.output)
-    return FAIL if report.notes or bool(tears) != options.broken else PASS
+    as_wanted = bool(tears) == bool(report.races) == options.broken
+    return PASS if as_wanted and not report.notes else FAIL
 
 
 def _report(options: Options, outcome: Outcome, tears: Sequence[Tear]) -> Report:
@@ -58,6 +59,7 @@ def _report(options: Options, outcome: Outcome, tears: Sequence[Tear]) -> Report
         rows=rows(outcome.ledger, torn={tear.client for tear in tears}),
         photographs=len(outcome.photographs),
         tears=tuple(tears),
+        races=tuple(outcome.ledger.races),
         notes=tuple(outcome.notes),
         screenshot=SCREENSHOT if output and outcome.photographs else None,
         events=EVENTS if output else None,

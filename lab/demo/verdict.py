@@ -61,6 +61,8 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     rows: tuple[Row, ...]
     photographs: int
     tears: tuple[Tear, ...]
+    races: tuple[str, ...]
+    """K21: the report of each kind of race on a buffer, for people."""
     notes: tuple[str, ...]
     screenshot: str | None
     events: str | None
@@ -132,4 +134,5 @@ def sentence(report: Report) -> str:
     frames = sum(row.frames for row in report.rows)
     missed = sum(row.missed_by_us for row in report.rows)
     torn = f"{len(report.tears) or 'no'} unfinished image(s) in {report.photographs} photographs"
-    return f"{frames} frames; {missed} vblanks missed by the compositor; {torn}; seed {report.seed}."
+    races = f"{len(report.races)} kind(s) of race" if report.races else "no race on a buffer"
+    return f"{frames} frames; {missed} vblanks missed by the compositor; {torn}; {races}; seed {report.seed}."

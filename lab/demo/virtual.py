@@ -9,6 +9,7 @@ from syncline.clients.toolkit.options import Options as ClientOptions
 from syncline.compositor.core.policy import Policy
 from syncline.compositor.core.report import ReportEvent
 from syncline.kms_model.loops import NS_PER_S, VirtualLoop, run_virtual, sleep_until
+from syncline.kms_model.trace import TraceEvent, Warn
 from syncline.lab.demo.ledger import Ledger
 from syncline.lab.demo.plan import PHOTOGRAPHS, Options, Outcome
 from syncline.lab.demo.record import Record
@@ -29,11 +30,16 @@ async def _run(loop: VirtualLoop, options: Options) -> Outcome:
             record.add("compositor", event)
             ledger.feed(event)
 
+    def hear_device(event: TraceEvent) -> None:
+        record.add("device", event)
+        if isinstance(event, Warn):
+            ledger.feed_warning(event)
+
     house = House(
         loop,
         profile=options.profile,
         policy=Policy(),
-        hear_device=partial(record.add, "device"),
+        hear_device=hear_device,
         hear_compositor=hear,
     )
     await house.light()

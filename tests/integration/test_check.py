@@ -2,6 +2,7 @@
 
 import json
 import os
+import select
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -14,8 +15,11 @@ from syncline.kms_model.checker import Ledger, Severity
 from syncline.kms_model.checker.known import UPSTREAM
 from syncline.kms_model.remote import RemoteFile
 from syncline.kms_model.uapi import (
+    CreateDumb,
     DeviceError,
     HandleFlag,
+    Priority,
+    Submit,
     SwSyncCreateFence,
     SwSyncCreateTimeline,
     SwSyncInc,
@@ -174,6 +178,29 @@ def test_a_node_that_raises_ends_at_the_first_error_and_says_why(tmp_path: Path)
     assert process.returncode == 1
     assert "K9 error at " in told
     assert "Traceback" not in told
+
+
+def test_a_node_may_look_at_buffers_alone(tmp_path: Path) -> None:
+    """Two queues paint one buffer, which is a race; a chain in a chain is none."""
+    with node(tmp_path, "--check", "collect", "--rules", "buffers") as (file, process):
+        nest_a_chain(file)
+        handle = file.call(CreateDumb(64, 64)).handle
+        for priority in (Priority.LOW, Priority.NORMAL):
+            file.call(Submit(handle, (64, 64), 256, (), 1_000_000, priority=priority, label=priority.name))
+        fence = file.call(
+            Submit(handle, (64, 64), 256, (), 0, priority=Priority.LOW, out_fence=True)
+        ).out_fence
+        assert select.select([fence], [], [], 20)[0]
+        os.close(fence)
+        file.close()
+        process.terminate()
+        _, told = process.communicate(timeout=20)
+
+    assert process.returncode == 0
+    assert "K21 error at " in told
+    assert "two writers at once" in told
+    assert f"pid {os.getpid()}: submits job" in told
+    assert "K9" not in told
 
 
 def test_an_unknown_policy_is_one_sentence(tmp_path: Path) -> None:

@@ -115,6 +115,17 @@ def test_a_promise_broken_is_seen_in_the_screenshot(place: Path) -> None:
     assert {tear["client"] for tear in report["tears"]} == {"liar"}
     assert "shown unfinished" in by_client(report)["liar"]["why"]
     assert not any(row["torn"] for name, row in by_client(report).items() if name != "liar")
+    assert_only_the_liar_races(report["races"])
+
+
+def assert_only_the_liar_races(races: list[str]) -> None:
+    """Each report has the path, and the edge that is missing in it."""
+    assert races
+    for race in races:
+        assert "K21 error" in race
+        assert "a read before its producer's fence: job" in race
+        assert "(liar " in race.splitlines()[0]
+        assert "[missing] nothing makes it wait for this" in race
 
 
 @pytest.fixture
@@ -250,6 +261,7 @@ def test_on_virtual_time_nothing_is_late_by_us(place: Path) -> None:
     assert all(row["missed_by_us"] == 0 for row in report["rows"])
     assert by_client(report)["shm"]["frames"] >= 590
     assert report["tears"] == []
+    assert report["races"] == []
 
 
 def test_a_broken_promise_is_seen_on_virtual_time_too(place: Path) -> None:
@@ -257,3 +269,4 @@ def test_a_broken_promise_is_seen_on_virtual_time_too(place: Path) -> None:
 
     assert done.returncode == 0, done.stdout + done.stderr
     assert {tear["client"] for tear in json.loads(done.stdout)["tears"]} == {"liar"}
+    assert_only_the_liar_races(json.loads(done.stdout)["races"])

@@ -138,6 +138,7 @@ def test_the_last_line_counts_frames_misses_and_torn_images() -> None:
         rows=(only_row(frame(by_us=2)),),
         photographs=8,
         tears=(),
+        races=(),
         notes=(),
         screenshot=None,
         events=None,
@@ -145,6 +146,8 @@ def test_the_last_line_counts_frames_misses_and_torn_images() -> None:
     tear = Tear(photograph=3, client="liar", frame=7, bottom_frame=6, x=0, y=0)
 
     assert sentence(report) == (
-        "1 frames; 2 vblanks missed by the compositor; no unfinished image(s) in 8 photographs; seed 0."
+        "1 frames; 2 vblanks missed by the compositor; no unfinished image(s) in 8 photographs; "
+        "no race on a buffer; seed 0."
     )
     assert "; 1 unfinished" in sentence(replace(report, tears=(tear,)))
+    assert "; 1 kind(s) of race;" in sentence(replace(report, races=("K21 ...",)))

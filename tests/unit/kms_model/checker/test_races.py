@@ -206,6 +206,26 @@ def by_eventfd(bench: Bench) -> None:
     bench.read()
 
 
+def by_eventfd_on_a_transfer_that_comes_late(bench: Bench) -> None:
+    """The fence has signalled when it is handed on: the eventfd rings in the middle of that call."""
+    bell = bench.keep(Fd(os.eventfd(0, os.EFD_NONBLOCK)))
+    bench.call(bench.consumer, SyncobjEventfd(bench.their_timeline, 1, bell))
+    carrier = bench.call(bench.producer, SyncobjCreate()).handle
+    bench.write(out_points=(Point(carrier),))
+    bench.run(5)
+    bench.call(bench.producer, SyncobjTransfer(carrier, 0, bench.timeline, 1))
+    bench.read()
+
+
+def by_eventfd_on_an_import_that_comes_late(bench: Bench) -> None:
+    bell = bench.keep(Fd(os.eventfd(0, os.EFD_NONBLOCK)))
+    bench.call(bench.consumer, SyncobjEventfd(bench.their_timeline, 1, bell))
+    done = bench.write(out_fence=True)
+    bench.run(5)
+    bench.call(bench.producer, SyncobjFdToHandle(done, bench.timeline, AT_POINT, point=1))
+    bench.read()
+
+
 def by_file_info(bench: Bench) -> None:
     fence = bench.write(out_fence=True)
     bench.run(5)
@@ -357,7 +377,8 @@ def reuse_too_early(bench: Bench) -> None:
 
 ORDERED = [
     by_point, by_point_that_is_long_done, by_sync_file, by_merged_sync_file, by_import_and_transfer,
-    by_later_point, by_waiting, by_query, by_eventfd, by_file_info, by_implicit_fences, by_export,
+    by_later_point, by_waiting, by_query, by_eventfd, by_eventfd_on_a_transfer_that_comes_late, by_eventfd_on_an_import_that_comes_late,
+    by_file_info, by_implicit_fences, by_export,
     by_import_into_the_buffer, by_user_fence, by_user_fence_of_the_cpu, by_sw_sync, by_vgem,
     by_waiting_on_the_cpu, reuse_on_time,
 ]  # fmt: skip
