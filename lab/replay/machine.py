@@ -44,6 +44,11 @@ class OpenFile:
             os.read(self.readable, 1)
         return [event for event in events if isinstance(event, uapi.DrmEvent)]
 
+    @property
+    def is_in_use(self) -> bool:
+        """Does a call on it sleep?"""
+        return bool(self.file.calls)
+
     def _ring(self) -> None:
         os.write(self._bell, b"\1")
 

@@ -163,14 +163,20 @@ class Process:
         self.bind_fd(name, copy)
 
     async def close(self, fd: int) -> None:
-        """close(2); that of a device's last descriptor may sleep. Raises EBADF."""
+        """close(2); that of a device's last descriptor may sleep. Raises EBADF.
+
+        While a call on it is under way, that call holds the file, and close(2) is over at once.
+        """
         if fd not in self._descriptors:
             raise OSError(errno.EBADF, "not open")
         file = self._files.pop(fd, None)
         self._descriptors.remove(fd)
         os.close(fd)
         if file is not None and file not in self._files.values():
-            await self._sleeping(self._machine.release(file))
+            is_held = file.is_in_use
+            release = self._machine.release(file)
+            if not is_held:
+                await self._sleeping(release)
         self._machine.settle()
 
     async def ioctl(self, dev: int | str, request: uapi.Request[R]) -> R:

@@ -101,6 +101,20 @@ def test_a_poll_wakes_in_model_time_when_a_thread_signals(
     assert joined == ("ok", {"state": "done", "result": {"op": "poll", "ok": True, "out": {"ready": ["IN"]}}})
 
 
+def test_a_call_under_way_holds_a_device_that_was_closed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    close, state = {"op": "close", "fd": "d"}, {"op": "async_state", "name": "w"}
+
+    *_, closed, meanwhile, joined, gone = outcomes(
+        tmp_path, capsys, *WAITER, close, state, {"op": "async_join", "name": "w"}, close, device="virtio_gpu"
+    )
+
+    assert (closed, gone) == (("ok", None), ("EBADF", None))
+    assert meanwhile == ("ok", {"state": "blocked"})
+    assert joined[1]["result"]["errno"] == "ETIME"
+
+
 @pytest.mark.parametrize(("restart", "ending"), [(False, "EINTR"), (True, "ETIME")])
 def test_a_signal_ends_a_wait_or_has_it_made_again(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], restart: bool, ending: str
