@@ -34,7 +34,9 @@ def _timers_apart(kernel: KernelName) -> Iterator[Alternative]:
 def alternatives(kernel: KernelName, name: str) -> tuple[Alternative, ...]:
     """For the runs that no kernel repeats; `name` is SCENARIO@DEVICE."""
     match kernel, name:
-        case "linux-6.12", ("kms-back-to-back-nonblock@virtio_gpu" | "kms-release-chain-two-frames@virtio_gpu"):
+        case "linux-6.12", (
+            "kms-back-to-back-nonblock@virtio_gpu" | "kms-release-chain-two-frames@virtio_gpu"
+        ):
             return (_late_worker(kernel),)
         case "linux-7.2", "kms-two-crtcs-one-commit@vkms-rig2":
             return tuple(_timers_apart(kernel))

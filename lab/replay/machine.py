@@ -65,7 +65,12 @@ class Machine:
     """
 
     def __init__(
-        self, kernel_name: KernelName, *, now_ns: int, ledger: Ledger | None = None, other: Profile | None = None
+        self,
+        kernel_name: KernelName,
+        *,
+        now_ns: int,
+        ledger: Ledger | None = None,
+        other: Profile | None = None,
     ) -> None:
         """`other` takes the place of the driver of its name."""
         self._kernel_version = KERNELS[kernel_name]
