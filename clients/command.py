@@ -14,7 +14,7 @@ from cyclopts import App, CycloptsError
 from syncline.clients.catalogue import DEMOS, Demo, run_demo
 from syncline.clients.toolkit.loop import ClientError, Context, RealThreads, stop_on_signals
 from syncline.clients.toolkit.options import DEFAULTS, Options, Wire
-from syncline.clients.toolkit.report import Emit, EventStream
+from syncline.clients.toolkit.report import Emit, EventStream, StreamLost
 from syncline.clients.toolkit.summary import Summary
 from syncline.kms_model.exchange import Exchange
 from syncline.kms_model.loops import RealLoop, run_real
@@ -77,7 +77,7 @@ def launch(demo: Demo, options: Options) -> int:
         run_real(lambda loop: _run(loop, demo, demo.complete(options)))
     except Unavailable as error:
         return _complain(str(error), EXIT_USAGE)
-    except ClientError as error:
+    except (ClientError, StreamLost) as error:
         return _complain(f"{demo.name}: {error}", EXIT_FAILED)
     except DeviceError as error:
         return _complain(

@@ -1,17 +1,15 @@
 """The compositor as a process: `python -m compositor`, or `syncline compositor`."""
 
 import asyncio
-import ctypes
 import os
 import resource
 import signal
-import socket
-import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from errno import EACCES
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -23,7 +21,9 @@ from syncline.compositor.core.report import ReportEvent
 from syncline.compositor.loop import Driver
 from syncline.compositor.wayland.globals import CapError, parse_caps
 from syncline.compositor.wayland.server import Server
+from syncline.kms_model.child import Child
 from syncline.kms_model.exchange import Exchange
+from syncline.kms_model.faults import NoFault, parse
 from syncline.kms_model.journal import EventStream, open_sink
 from syncline.kms_model.loops import (
     COMPOSITOR_PRIORITY,
@@ -31,11 +31,10 @@ from syncline.kms_model.loops import (
     RealLoop,
     be_prompt,
     run_real,
-    sleep_until,
 )
 from syncline.kms_model.node import NodeError, default_path
 from syncline.kms_model.remote import RemoteFile
-from syncline.kms_model.uapi import DeviceError
+from syncline.kms_model.uapi import DEBUG_NODE, DeviceError, InjectFault
 from syncline.protocol.recording import Recorder
 from syncline.protocol.trace import Observer
 from syncline.protocol.transport import router
@@ -48,9 +47,6 @@ from syncline.protocol.wire.msgpack import MsgpackWire
 
 EXIT_FAILED: Final = 1
 EXIT_USAGE: Final = 2
-NODE_READY_NS: Final = 5 * NS_PER_S
-LOOK_AGAIN_NS: Final = NS_PER_S // 200
-_PR_SET_PDEATHSIG: Final = 1
 
 
 class Unavailable(Exception):
@@ -74,6 +70,10 @@ class Options:
     sync: Sync = Sync.USER
     """What the compositor can do: none (wl_shm only), implicit (dma-bufs, the fences inside them), dma (acquire
     and release points), user (user fences too; the default)."""
+
+    fault: tuple[str, ...] = ()
+    """Something that goes wrong with the device on purpose, NAME[=VALUE][:WHEN[:COUNT]], as of `syncline device`,
+    once the screens are lit. Repeatable. A --device has to allow it."""
 
     acquire: AcquireMode = AcquireMode.SIGNAL_WAIT
     """When an update with an acquire point may be shown: once signalled (the default), once a fence exists, or
@@ -146,30 +146,39 @@ def launch(options: Options) -> int:
         caps = parse_caps(options.cap)
         if options.zmq:
             allowed(options.zmq, has_keys=bool(options.zmq_keys))
-        run_real(lambda loop: _run(loop, options, caps))
-    except (CapError, EndpointError, Unavailable) as error:
+        for fault in options.fault:
+            parse(fault)
+        return run_real(lambda loop: _run(loop, options, caps))
+    except (CapError, EndpointError, NoFault, Unavailable) as error:
         return _complain(str(error), EXIT_USAGE)
     except DeviceError as loss:
         return _complain(f"the device is lost: {os.strerror(loss.errno)}", EXIT_FAILED)
-    return 0
 
 
-async def _run(loop: RealLoop, options: Options, caps: dict[str, int]) -> None:
+async def _run(loop: RealLoop, options: Options, caps: dict[str, int]) -> int:
     end = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, end.set)
     if options.seconds:
         loop.call_at_ns(loop.now_ns() + round(options.seconds * NS_PER_S), end.set)
+    sinks: list[EventStream | Recorder] = []
     with ExitStack() as owned:
         report: Callable[[list[ReportEvent]], None] = _unheard
         if options.events:
-            report = _event_stream(loop, options.events, owned).write
-        path = Path(options.device) if options.device else await _start_device(loop, options.output, owned)
+            stream = _event_stream(loop, options.events, owned)
+            report = stream.write
+            sinks.append(stream)
+        path = Path(options.device) if options.device else await _start_device(loop, options, owned)
         device = _open_device(path)
         owned.callback(device.close)
-        observer = _recorder(loop, options.record, owned) if options.record else None
+        observer = None
+        if options.record:
+            observer = _recorder(loop, options.record, owned)
+            sinks.append(observer)
         driver = _take_screens(loop, device, path, options.policy, caps, report, observer)
         owned.callback(driver.close)
+        if options.fault:
+            _inject(path, options.fault, owned)
         listener = _listen(loop, options.socket, driver.server.accept)
         owned.callback(listener.close)
         places = listener.path.name
@@ -182,6 +191,7 @@ async def _run(loop: RealLoop, options: Options, caps: dict[str, int]) -> None:
         sys.stdout.flush()
         be_prompt(COMPOSITOR_PRIORITY)
         await end.wait()
+    return EXIT_FAILED if any(sink.is_broken for sink in sinks) else 0
 
 
 def _take_screens(
@@ -209,7 +219,7 @@ def _unheard(_events: list[ReportEvent]) -> None:
 
 def _event_stream(loop: RealLoop, where: str, owned: ExitStack) -> EventStream:
     try:
-        stream = EventStream(loop, open_sink(where))
+        stream = EventStream(loop, open_sink(where), failed=partial(_give_up, "events", where))
     except OSError as error:
         raise Unavailable(f"cannot write events to {where}: {error.strerror}") from error
     owned.callback(_end_stream, stream)
@@ -248,10 +258,17 @@ def _listen_for_messages(loop: RealLoop, options: Options, node: Path, server: S
 
 def _recorder(loop: RealLoop, target: str, owned: ExitStack) -> Recorder:
     try:
-        file = owned.enter_context(Path(target).open("wb"))  # noqa: SIM115  the stack is the context
+        file = Path(target).open("wb")  # noqa: SIM115  the recorder closes it
     except OSError as error:
         raise Unavailable(f"cannot record to {target}: {error.strerror}") from error
-    return Recorder(file, loop.now_ns)
+    recorder = Recorder(file, loop.now_ns, failed=partial(_give_up, "messages", target))
+    owned.callback(recorder.close)
+    return recorder
+
+
+def _give_up(what: str, where: str, error: OSError) -> None:
+    """The study is incomplete; the clients have done nothing wrong, so the show goes on."""
+    _complain(f"no more {what} are written to {where}: {error.strerror}", EXIT_FAILED)
 
 
 def _open_device(path: Path) -> RemoteFile:
@@ -264,49 +281,35 @@ def _open_device(path: Path) -> RemoteFile:
         ) from error
 
 
-async def _start_device(loop: RealLoop, outputs: Sequence[str], owned: ExitStack) -> Path:
-    """A device process of our own at the place where clients look. It ends with us, however we end."""
+async def _start_device(loop: RealLoop, options: Options, owned: ExitStack) -> Path:
+    """A device process of our own at the place where clients look."""
+    words = [word for output in options.output for word in ("--output", output)]
+    if options.fault:
+        words.append("--allow-faults")
     try:
         path = default_path(os.environ.get("XDG_RUNTIME_DIR"))
+        child = Child(path, words)
+        owned.callback(child.end)
+        await child.ready(loop)
     except NodeError as error:
         raise Unavailable(str(error)) from error
-    if _answers(path):
-        raise Unavailable(f"a device already serves {path}: stop it, or use it with --device {path}")
-    process = _spawn_device(path, outputs)
-    owned.callback(_stop, process)
-    deadline_ns = loop.now_ns() + NODE_READY_NS
-    while not _answers(path):
-        if process.poll() is not None:
-            raise Unavailable("the device of our own did not start; its reason is above")
-        if loop.now_ns() > deadline_ns:
-            raise Unavailable(f"the device did not start within {NODE_READY_NS // NS_PER_S} s")
-        await sleep_until(loop, loop.now_ns() + LOOK_AGAIN_NS)
     return path
 
 
-def _spawn_device(path: Path, outputs: Sequence[str]) -> subprocess.Popen[bytes]:
-    words = [word for output in outputs for word in ("--output", output)]
-    return subprocess.Popen(  # noqa: S603  this interpreter, our own module
-        [sys.executable, "-m", "syncline.kms_model", "--socket", str(path), *words],
-        stdout=subprocess.DEVNULL,
-        start_new_session=True,  # Ctrl-C is for us; the device is told when its users are gone
-        preexec_fn=_die_with_parent,  # noqa: PLW1509  there are no threads here
-    )
-
-
-def _answers(path: Path) -> bool:
-    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as probe:
-        return probe.connect_ex(str(path)) == 0
-
-
-def _stop(process: subprocess.Popen[bytes]) -> None:
-    process.terminate()
-    process.wait()
-
-
-def _die_with_parent() -> None:
-    """In the child: even SIGKILL of the compositor ends its device."""
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+def _inject(path: Path, faults: Sequence[str], owned: ExitStack) -> None:
+    """By the device's debug node, which has to be there."""
+    try:
+        door = RemoteFile(path, DEBUG_NODE)
+    except DeviceError as error:
+        raise Unavailable(
+            f"the device at {path} lets nobody inject faults: start it with --allow-faults"
+        ) from error
+    owned.callback(door.close)
+    for fault in faults:
+        try:
+            door.call(InjectFault(fault))
+        except DeviceError as error:
+            raise Unavailable(error.why) from error
 
 
 def _complain(text: str, status: int) -> int:

@@ -7,7 +7,7 @@ hears of everything before the process sleeps.
 import os
 import select
 import stat
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 import msgspec
@@ -31,7 +31,8 @@ LAST_WORDS_MS: Final = 500
 class EventStream:
     """Owns the descriptor. Events are encoded and written when the process has done what it is at, or later."""
 
-    def __init__(self, loop: Loop, fd: int) -> None:
+    def __init__(self, loop: Loop, fd: int, *, failed: Callable[[OSError], None] | None = None) -> None:
+        """With `failed`, a full disk ends the stream and nothing else: it is told why, once."""
         os.set_blocking(fd, False)
         self._loop = loop
         self._fd = fd
@@ -41,6 +42,9 @@ class EventStream:
         self._unread = bytearray()
         self._later: Deadline | None = None
         self._is_booked = False
+        self._failed = failed
+        self.is_broken = False
+        """It has failed: what is written now is dropped."""
         self.lost = 0
         """Events that a slow reader has missed."""
 
@@ -51,7 +55,7 @@ class EventStream:
 
     def write(self, events: Sequence[msgspec.Struct]) -> None:
         """Take events in order."""
-        if not events:
+        if not events or self.is_broken:
             return
         if self.is_full:
             self.lost += len(events)
@@ -93,6 +97,12 @@ class EventStream:
             return
         except BrokenPipeError:
             self._unread.clear()  # the reader has gone, as it may
+        except OSError as error:
+            if self._failed is None:
+                raise
+            self._unread.clear()
+            self.is_broken = True
+            self._failed(error)
         self._loop.remove_writer(self._fd)
         self._is_booked = False
 
@@ -100,8 +110,8 @@ class EventStream:
 class Journal:
     """The machine's event stream; `write` is what a `Kernel` takes as its `trace`. Losses are told in it."""
 
-    def __init__(self, loop: Loop, fd: int) -> None:
-        self._stream = EventStream(loop, fd)
+    def __init__(self, loop: Loop, fd: int, *, failed: Callable[[OSError], None] | None = None) -> None:
+        self._stream = EventStream(loop, fd, failed=failed)
 
     def write(self, event: TraceEvent) -> None:
         """Take one event."""
@@ -110,6 +120,11 @@ class Journal:
             lost, stream.lost = stream.lost, 0
             stream.write([Warn(event.t_ns, "journal", f"{lost} events were lost to a slow reader")])
         stream.write([event])
+
+    @property
+    def is_broken(self) -> bool:
+        """It has failed."""
+        return self._stream.is_broken
 
     def close(self) -> None:
         """Write what the reader takes."""

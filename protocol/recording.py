@@ -30,14 +30,44 @@ class NoRecording(ValueError):
 
 
 class Recorder:
-    """An observer that writes to a file. `clock` gives ns of CLOCK_MONOTONIC; the file is the caller's to close."""
+    """An observer that writes to a file. `clock` gives ns of CLOCK_MONOTONIC.
 
-    def __init__(self, file: BinaryIO, clock: Callable[[], int]) -> None:
-        self._write = file.write
+    With `failed`, a full disk ends the recording and nothing else: it is told why, once.
+    """
+
+    def __init__(
+        self, file: BinaryIO, clock: Callable[[], int], *, failed: Callable[[OSError], None] | None = None
+    ) -> None:
+        self._file = file
         self._clock = clock
+        self._failed = failed
+        self.is_broken = False
+        """It has failed: what is said now is not recorded."""
         self._write(_pack(HEADING))
 
+    def close(self) -> None:
+        """Write what is left, and close the file."""
+        try:
+            self._file.close()
+        except OSError as error:
+            self._fail(error)
+
+    def _write(self, data: bytes) -> None:
+        try:
+            self._file.write(data)
+        except OSError as error:
+            self._fail(error)
+
+    def _fail(self, error: OSError) -> None:
+        if self._failed is None:
+            raise error
+        if not self.is_broken:
+            self.is_broken = True
+            self._failed(error)
+
     def __call__(self, said: Said) -> None:
+        if self.is_broken:
+            return
         way = DISCARDED if said.discarded else IN if said.incoming else OUT
         message = said.message
         arguments = [_plain(each) for each in said.arguments]

@@ -12,6 +12,11 @@ from syncline.kms_model.loops import NS_PER_S
 
 NS_PER_MS: Final = 1_000_000
 
+SIDE_MAX: Final = 8192
+"""What a display takes."""
+TITLE_MAX: Final = 512
+"""What one Text command of the GPU takes."""
+
 Size = tuple[int, int]
 
 
@@ -20,7 +25,15 @@ def parse_size(_kind: type, tokens: Sequence[Token]) -> Size:
     width, _, height = tokens[0].value.partition("x")
     if not (width.isdecimal() and height.isdecimal() and int(width) and int(height)):
         raise ValueError(f"{tokens[0].value!r} is not WIDTHxHEIGHT")
+    if max(int(width), int(height)) > SIDE_MAX:
+        raise ValueError(f"{tokens[0].value!r} has a side of more than {SIDE_MAX} pixels")
     return int(width), int(height)
+
+
+def check_title(_kind: type, title: str) -> None:
+    """Raises ValueError."""
+    if len(title) > TITLE_MAX:
+        raise ValueError(f"{len(title)} characters, and {TITLE_MAX} are drawn at most")
 
 
 NOT_NEGATIVE: Final = Parameter(validator=Number(gte=0))
@@ -98,7 +111,7 @@ class Options:
     maximised: bool = False
     """Ask for all the room windows may have."""
 
-    title: str = ""
+    title: Annotated[str, Parameter(validator=check_title)] = ""
     """Window title, also drawn in the image (default: the demo's name)."""
 
     client_id: Annotated[int, NOT_NEGATIVE] = 1

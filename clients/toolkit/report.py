@@ -143,6 +143,10 @@ class Tally:
         )
 
 
+class StreamLost(Exception):
+    """A full disk, say. The run is of no use without its events; the text is one sentence."""
+
+
 class EventStream:
     """Events as JSON lines in a file, or on an inherited descriptor (`fd:N`), each written as it happens.
 
@@ -150,6 +154,7 @@ class EventStream:
     """
 
     def __init__(self, target: str) -> None:
+        self._target = target
         number = target.removeprefix("fd:")
         if number != target:
             self._file = os.fdopen(int(number), "wb", buffering=0)
@@ -165,6 +170,9 @@ class EventStream:
             self._file.write(self._encoder.encode(event) + b"\n")
         except BrokenPipeError:
             self._has_reader = False
+        except OSError as error:
+            self._has_reader = False
+            raise StreamLost(f"no more events can be written to {self._target}: {error.strerror}") from error
 
     def __enter__(self) -> Self:
         return self

@@ -141,6 +141,8 @@ def test_without_its_device_it_ends_with_one_sentence(run, tmp_path) -> None:
         (["--device", "card0", "--output", "640x480@60"], "--output is for a device of our own"),
         (["--acquire", "never"], "never"),
         (["--sync", "dma", "--acquire", "user-forward"], "--acquire user-forward needs --sync user"),
+        (["--fault", "rain"], "--fault rain: no such fault"),
+        (["--fault", "output-removed=DP-1"], "there is no output DP-1, of Virtual-1, Virtual-2"),
         (["--events", "/nonexistent/events"], "cannot write events"),
         (["--socket", "/nonexistent/socket"], "cannot listen on /nonexistent/socket"),
     ],
@@ -153,6 +155,44 @@ def test_what_it_cannot_do_is_said_and_nothing_is_left(run, tmp_path, words, sen
     assert sentence in err
     assert "Traceback" not in err
     assert files(tmp_path) == []
+
+
+@pytest.mark.parametrize("sink", ["events", "record"])
+def test_a_full_disk_ends_the_record_and_not_the_show(run, tmp_path, sink) -> None:
+    compositor = run(f"--{sink}", "/dev/full")
+    compositor.ready()
+    shown = subprocess.run(
+        [sys.executable, "-m", "syncline.clients", "shm", "--socket", "wayland-1", "--frames", "40"],
+        env=os.environ | {"XDG_RUNTIME_DIR": str(tmp_path)},
+        capture_output=True, text=True, cwd=ROOT, check=False,
+    )  # fmt: skip
+
+    assert (shown.returncode, shown.stderr) == (0, "")
+    status, _, err = compositor.end()
+    what = {"events": "events", "record": "messages"}[sink]
+    assert err == f"syncline compositor: no more {what} are written to /dev/full: No space left on device\n"
+    assert status == 1
+
+
+def test_faults_of_its_own_device_begin_once_the_screens_are_lit(run) -> None:
+    compositor = run("--fault", "ModeAtomic=EBUSY:1:3", "--fault", "gpu-reset:50ms:3", "--seconds", "0.4")
+    assert "ready" in compositor.ready()
+    assert compositor.wait() == (0, "", "")
+
+
+def test_somebody_else_s_device_has_to_allow_faults(run, tmp_path) -> None:
+    node = tmp_path / "card0"
+    words = [sys.executable, "-m", "syncline.kms_model", "--socket", str(node), "--ready", "fd:1"]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, cwd=ROOT) as device:
+        device.stdout.readline()
+
+        status, _, err = run("--device", str(node), "--fault", "lost-wake").wait()
+
+        device.terminate()
+    assert status == 2
+    assert err == (
+        f"syncline compositor: the device at {node} lets nobody inject faults: start it with --allow-faults\n"
+    )
 
 
 def test_a_taken_name_is_said(run, tmp_path) -> None:

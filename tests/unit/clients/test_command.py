@@ -24,6 +24,8 @@ def empty_runtime_dir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         pytest.param(["shm", "--signal-early"], "solid, hog do", id="nothing to signal"),
         pytest.param(["solid", "--buffers", "1"], "needs 2 buffers", id="too few images"),
         pytest.param(["solid", "--size", "wide"], "WIDTHxHEIGHT", id="bad value"),
+        pytest.param(["solid", "--size", "99999x9"], "a side of more than 8192 pixels", id="too wide"),
+        pytest.param(["solid", "--title", "x" * 513], "513 characters, and 512 are drawn", id="too long"),
         pytest.param(["solid", "--colour", "red"], "--colour", id="unknown flag"),
         pytest.param(["liquid"], "solid", id="unknown demo"),
         pytest.param(["shm", "--socket", "w", "--events", "fd:nine"], "fd:nine", id="bad descriptor"),

@@ -4,10 +4,13 @@ import json
 import os
 from pathlib import Path
 
+import pytest
+
 from syncline.clients.toolkit.report import (
     Discarded,
     EventStream,
     Released,
+    StreamLost,
     Tally,
 )
 
@@ -42,6 +45,14 @@ def test_a_reader_that_has_gone_is_no_reason_to_fail() -> None:
     with EventStream(f"fd:{writer}") as emit:
         emit(Discarded(t_ns=5, client=1, surface=3, frame=9))
         emit(Discarded(t_ns=6, client=1, surface=3, frame=10))
+
+
+def test_a_full_disk_is_one_sentence() -> None:
+    with (
+        pytest.raises(StreamLost, match="no more events can be written to /dev/full: No space left"),
+        EventStream("/dev/full") as emit,
+    ):
+        emit(Discarded(t_ns=5, client=1, surface=3, frame=9))
 
 
 def test_a_commit_is_unanswered_until_it_is_presented_or_discarded() -> None:

@@ -3,6 +3,7 @@
 import json
 import os
 from collections.abc import Iterator
+from errno import ENOSPC
 
 import pytest
 
@@ -184,6 +185,18 @@ def test_events_are_lines_and_come_in_order(desk, pipe) -> None:
     lines = os.read(reader, 65536).splitlines()
     assert [json.loads(line)["t_ns"] for line in lines] == [1, 2, 3]
     assert json.loads(lines[0])["ev"] == "flip"
+
+
+def test_a_full_disk_ends_the_stream_and_is_told_once(desk) -> None:
+    told: list[OSError] = []
+    stream = EventStream(desk.loop, os.open("/dev/full", os.O_WRONLY), failed=told.append)
+    for number in range(3):
+        stream.write([flip(number)])
+        desk.run(1)
+    stream.close()
+
+    assert [error.errno for error in told] == [ENOSPC]
+    assert stream.is_broken
 
 
 def test_a_slow_reader_waits_for_itself_alone(desk, pipe) -> None:
