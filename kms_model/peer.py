@@ -45,8 +45,6 @@ from syncline.kms_model.packet import (
 from syncline.kms_model.task import Pending
 from syncline.kms_model.uapi import DEBUG_NODE, DeviceError, Request
 
-PACKETS_PER_TURN: Final = 8
-"""Packets of one peer handled before others, and the clock, are looked at again."""
 CALLS_MAX: Final = 256
 """Sleeping calls of one peer: more threads than a process would have in the kernel at once."""
 _FLAGS: Final = int(socket.MSG_DONTWAIT | socket.MSG_CMSG_CLOEXEC)
@@ -109,30 +107,30 @@ class Peer:
             service.arm()
 
     def _read(self) -> None:
-        """Some packets, each answered before the next is taken; none while the peer does not take its answers."""
-        for _ in range(PACKETS_PER_TURN):
-            if self._closed:
-                return
-            if self._outbox.stalled:
-                self._service.loop.remove_reader(self._sock.fileno())
-                return
-            scratch = self._service.scratch
-            try:
-                size, ancillary, flags, _ = self._sock.recvmsg_into([scratch], ANCILLARY_SIZE, _FLAGS)
-            except BlockingIOError:
-                return
-            except OSError:  # reset: it died with our packets unread
-                self.close()
-                return
-            fds = received(ancillary) if ancillary else []
-            if flags & _CUT:
-                close_all(fds)
-                self._expel("too large a packet" if flags & socket.MSG_TRUNC else "too many descriptors")
-            elif size:
-                self._take(scratch[:size], fds)
-            else:
-                close_all(fds)
-                self.close()
+        """One packet, then others have their turn; none while the peer does not take its answers.
+
+        Callers wait for their answers, so there is hardly ever a second.
+        """
+        if self._outbox.stalled:
+            self._service.loop.remove_reader(self._sock.fileno())
+            return
+        scratch = self._service.scratch
+        try:
+            size, ancillary, flags, _ = self._sock.recvmsg_into([scratch], ANCILLARY_SIZE, _FLAGS)
+        except BlockingIOError:
+            return
+        except OSError:  # reset: it died with our packets unread
+            self.close()
+            return
+        fds = received(ancillary) if ancillary else []
+        if flags & _CUT:
+            close_all(fds)
+            self._expel("too large a packet" if flags & socket.MSG_TRUNC else "too many descriptors")
+        elif size:
+            self._take(scratch[:size], fds)
+        else:
+            close_all(fds)
+            self.close()
 
     def _listen_again(self) -> None:
         self._service.loop.add_reader(self._sock.fileno(), self._read)
