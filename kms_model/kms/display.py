@@ -135,7 +135,7 @@ class Display:
 
     def view(self) -> tuple[CrtcView, ...]:
         """What every CRTC shows now, and what is on its way to the screen."""
-        return tuple(_view(crtc) for crtc in self.crtcs)
+        return tuple(_view(crtc, self.parked.get(crtc)) for crtc in self.crtcs)
 
     def warn(self, rule: str, what: str) -> None:
         """The real kernel prints a warning here."""
@@ -215,13 +215,14 @@ def _formats(profile: Profile, kind: PlaneType) -> tuple[int, ...]:
     return (FORMAT_ARGB8888,) if kind is PlaneType.CURSOR else (FORMAT_XRGB8888,)
 
 
-def _view(crtc: Crtc) -> CrtcView:
+def _view(crtc: Crtc, parked: Parked | None) -> CrtcView:
     held = bool(crtc.commits) and not crtc.commits[0].hw_done.done and crtc.state.active
     return CrtcView(
         crtc_id=crtc.id,
         showing=crtc.showing,
         pending=crtc.arming,
         waiting=crtc.image() if held else None,
+        parked=None if parked is None else crtc.image(parked.state.crtcs[crtc], parked.state.planes),
     )
 
 

@@ -5,6 +5,7 @@ A state is copied for every commit and swapped in whole. What the display shows 
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Final
 
 from syncline.kms_model.buffer import GemObject
@@ -197,12 +198,15 @@ class Crtc(ModeObject):
         """The name of its out-fences' timeline."""
         return f"CRTC:{self.id}-crtc-{self.index}"
 
-    def image(self) -> Scanout:
-        """What its planes shall show, by the software state. It has a mode."""
-        mode = self.state.mode
-        assert mode is not None, "no image without a mode"
-        planes = sorted(self.state.planes, key=lambda plane: plane.zpos)
-        return Scanout(size=(mode.hdisplay, mode.vdisplay), layers=tuple(plane.layer() for plane in planes))
+    def image(
+        self, state: CrtcState | None = None, planes: "Mapping[Plane, PlaneState]" = MappingProxyType({})
+    ) -> Scanout:
+        """What its planes shall show, by the software state, or by one still to come. It has a mode."""
+        state = state or self.state
+        assert state.mode is not None, "no image without a mode"
+        shown = sorted(state.planes, key=lambda plane: plane.zpos)
+        layers = tuple(plane.layer(planes.get(plane, plane.state)) for plane in shown)
+        return Scanout(size=(state.mode.hdisplay, state.mode.vdisplay), layers=layers)
 
 
 class Plane(ModeObject):
@@ -228,8 +232,8 @@ class Plane(ModeObject):
         self.lock = ModesetLock()
         self.state = PlaneState()
 
-    def layer(self) -> Layer:
-        fb = self.state.fb
+    def layer(self, state: PlaneState) -> Layer:
+        fb = state.fb
         assert fb is not None, "a plane on a CRTC has a framebuffer"
         return Layer(
             plane_id=self.id,
@@ -240,8 +244,8 @@ class Plane(ModeObject):
             format=fb.format,
             pitch=fb.pitch,
             offset=fb.offset,
-            source=self.state.source,
-            target=self.state.target,
+            source=state.source,
+            target=state.target,
         )
 
 

@@ -49,10 +49,11 @@ class Scanout:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CrtcView:
-    """Three stages of an image: `waiting` is committed and held by fences, `pending` is programmed for the
-    coming vblank, `showing` is on the screen (None while that is off)."""
+    """Four stages of an image: `parked` is accepted and waits for user fences, `waiting` is committed and held by
+    fences, `pending` is programmed for the coming vblank, `showing` is on the screen (None while that is off)."""
 
     crtc_id: int
     showing: Scanout | None
     pending: Scanout | None
     waiting: Scanout | None
+    parked: Scanout | None

@@ -48,6 +48,19 @@ def test_the_ioctl_returns_and_the_frame_comes_when_user_space_is_done(client, w
 
 
 @pytest.mark.requirement("UR5")
+def test_an_onlooker_sees_what_is_parked_beside_what_is_shown(client, world, parked):
+    def stages():
+        view = world.device.kms.view()[0]
+        return [image and image.fb_ids for image in (view.parked, view.waiting, view.pending, view.showing)]
+
+    assert stages() == [(parked.fb,), None, None, (parked.shown,)]
+    parked.reach()
+    assert stages() == [None, None, (parked.fb,), (parked.shown,)]
+    world.run_ms(17)
+    assert stages() == [None, None, None, (parked.fb,)]
+
+
+@pytest.mark.requirement("UR5")
 def test_points_that_are_reached_already_change_nothing_but_the_wait(client, world):
     client.light_up()
     fb, fence = client.framebuffer(), client.user_fence()
