@@ -6,11 +6,14 @@ from typing import Final
 
 @dataclass(frozen=True, kw_only=True)
 class Quirks:
-    """True: as upstream. Without a switch are what is uAPI or architecture, and always as upstream:
+    """True: as upstream. The hazards without a switch are uAPI or architecture, or of drivers that are not modelled:
 
-    H6, QUERY goes back after points out of order; H7, a transfer to point 0 leaves a timeline there;
-    H8, a fence that never signals wedges a CRTC; H9, an unknown handle is EINVAL in two ioctls, ENOENT elsewhere.
-    H4 (execbuffer's RESET) and H5 (32-bit points) are of drivers that are not modelled.
+    - H4: virtio-gpu resets in-syncobjs after it has published the out-fences. Not modelled: no RESET in our submit.
+    - H5: msm hands 64-bit points to a helper that takes 32. Not modelled: ours takes 64.
+    - H6: QUERY goes back after points out of order. Always.
+    - H7: a transfer to point 0 may leave a timeline in a binary syncobj. Always.
+    - H8: an in-fence that never signals wedges its CRTC. Always.
+    - H9: an unknown handle is EINVAL in DESTROY and plain HANDLE_TO_FD, ENOENT elsewhere. Always.
     """
 
     chain_in_chain: bool = True

@@ -399,6 +399,7 @@ def test_a_fence_on_a_plane_without_framebuffer_is_accepted_with_a_warning(clien
     assert [each.rule for each in world.trace if isinstance(each, Warn)] == ["H3"]
 
 
+@pytest.mark.requirement("H3")
 def test_a_repaired_kernel_forgets_the_fence_of_a_plane_without_framebuffer(make_lone_client):
     client = make_lone_client(quirks=REPAIRED)
     client.light_up()
