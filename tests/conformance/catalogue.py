@@ -20,6 +20,7 @@ MODULES: Final = (
     "test_buffers",
     "test_faults",
     "test_faults_release",
+    "test_kms",
 )
 
 
