@@ -34,13 +34,16 @@ class Edge:
         self._receive = receive
         self._idle = idle
         self._is_due = False
+        self._is_draining = False
         self._is_closed = False
         loop.add_reader(self._fd, self._drain)
         self.look_later()
 
     def look(self) -> None:
-        """Has something come? Then it is taken in another turn."""
-        if not self._is_due and not self._is_closed and self._has_message():
+        """Has something come? Then it is taken in another turn. While messages are taken the next is looked for anyhow."""
+        if self._is_draining or self._is_due or self._is_closed:
+            return
+        if self._has_message():
             self.look_later()
 
     def look_later(self) -> None:
@@ -57,15 +60,21 @@ class Edge:
         return bool(int(self._socket.get(_EVENTS)) & _POLLIN)
 
     def _drain(self) -> None:
-        for _ in range(MESSAGES_PER_TURN):
-            if self._is_closed:
-                return
-            if not self._has_message():
-                self._idle()
-                return
-            if not self._receive():
-                return
-        self.look_later()
+        left = MESSAGES_PER_TURN
+        self._is_draining = True
+        try:
+            while left and not self._is_closed and self._has_message():
+                if not self._receive():
+                    return
+                left -= 1
+        finally:
+            self._is_draining = False
+        if self._is_closed:
+            return
+        if left:
+            self._idle()
+        else:
+            self.look_later()
 
     def close(self) -> None:
         """Before the socket is."""

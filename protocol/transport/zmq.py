@@ -31,6 +31,7 @@ LAST_WORDS_MS: Final = 200
 """How long the end of a process may take because of a peer that does not read."""
 HEARTBEAT_MS: Final = 300
 """Beyond this machine only: here the kernel tells when a process has died."""
+_DONTWAIT: Final = int(zmq.DONTWAIT)  # see edge
 RECONNECT_MS: Final = 1000
 """Never reached: the socket is closed when the connection is over. With none a refused one would be no news."""
 _ENDS: Final = zmq.EVENT_DISCONNECTED | zmq.EVENT_CONNECT_RETRIED | zmq.EVENT_HANDSHAKE_FAILED_AUTH
@@ -126,20 +127,17 @@ class ZmqTransport:
             return
         try:
             for batch in batches:
-                self._socket.send(batch, zmq.DONTWAIT)
+                self._socket.send(batch, _DONTWAIT)
         except zmq.Again:
             self._end_later("the peer does not read")
-        self._look()
+        if self._edges:
+            self._edges[0].look()
 
     def _check_waiting(self) -> None:
         size = sum(len(data) for data, _ in self._waiting)
         count = sum(len(fds) for _, fds in self._waiting)
         if size > PENDING_BYTES or count > PENDING_FDS:
             self._end_later("the peer does not read")
-
-    def _look(self) -> None:
-        for edge in self._edges:
-            edge.look()
 
     def _end_later(self, reason: str) -> None:
         """Not from inside `write`."""
