@@ -140,8 +140,10 @@ class AccessObserver(Protocol):
         """An event, or the end of a blocking commit."""
         ...
 
-    def written_back(
-        self, connector: Noted, commit: Noted, resv: NotedResv, fence: NotedFence | None
-    ) -> None:
-        """The display wrote its image there just now, and will signal `fence`."""
+    def will_write_back(self, connector: Noted, resv: NotedResv, fence: NotedFence | None) -> None:
+        """The commit that was told of just now also wants its image back; `fence` will say that it is there."""
+        ...
+
+    def written_back(self, connector: Noted, commit: Noted, resv: NotedResv) -> None:
+        """It is there. One after the other, in the order of the commits."""
         ...

@@ -1,11 +1,11 @@
 """A race in words, and as a path: how each side came about, from where they part, and the edge that is missing."""
 
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from itertools import zip_longest
 
 from syncline.kms_model.checker.access import Access, Buffer
-from syncline.kms_model.checker.moment import Cause, Moment
+from syncline.kms_model.checker.moment import Cause, Moment, Thread
 from syncline.kms_model.checker.report import Report, Severity, Step
 
 MISSING = "missing"
@@ -58,7 +58,8 @@ def path(old: Access, new: Access) -> tuple[Step, ...]:
         new.thread.kind,
         new.begun_ns,
     )
-    way = _way(second, first.knows)
+    authors = {cause.moment.thread for cause in first.causes if cause.moment.thread.kind == "process"}
+    way = _way(second, first.knows, authors)
     if not way:
         return (missing,)
     common = way[-1].moment
@@ -79,10 +80,10 @@ def _was_submitted_before(writer: Access, reader: Access) -> bool:
     )
 
 
-def _way(start: Moment, is_end: Callable[[Moment], bool]) -> list[Cause]:
-    """From `start` back to the newest moment that `is_end`, from thread to thread as seldom as can be.
+def _way(start: Moment, is_end: Callable[[Moment], bool], authors: Collection[Thread] = ()) -> list[Cause]:
+    """From `start` back to a moment that `is_end`, from thread to thread as seldom as can be.
 
-    Empty if the way is forgotten.
+    The newest of one of `authors`, if there is one. Empty if the way is forgotten.
     """
     came: dict[Moment, tuple[Moment, Cause]] = {}
     ends: list[Moment] = []
@@ -99,7 +100,10 @@ def _way(start: Moment, is_end: Callable[[Moment], bool]) -> list[Cause]:
                 queue.appendleft(cause.moment)
             else:
                 queue.append(cause.moment)
-    return _back(start, max(ends, key=lambda moment: moment.t_ns), came) if ends else []
+    if not ends:
+        return []
+    best = max(ends, key=lambda moment: (moment.thread in authors, moment.t_ns))
+    return _back(start, best, came)
 
 
 def _back(start: Moment, end: Moment, came: dict[Moment, tuple[Moment, Cause]]) -> list[Cause]:

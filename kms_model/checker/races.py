@@ -23,46 +23,10 @@ from syncline.kms_model.checker.ledger import Ledger
 from syncline.kms_model.checker.moment import Cause, Moment, Thread, Threads, fold
 from syncline.kms_model.checker.oversync import Hold, needless
 from syncline.kms_model.checker.race_report import race, signature
+from syncline.kms_model.checker.work import Process, Screen, Work, Writer
 from syncline.kms_model.kernel import Kernel
 from syncline.kms_model.observer import AwaitedPoint
 from syncline.kms_model.sync_file import SyncFile
-
-
-class Process(Thread):
-    """The calls of one open of the device. `holds` are sync_files that it may poll."""
-
-    __slots__ = ("holds",)
-
-    def __init__(self, threads: Threads, name: str) -> None:
-        super().__init__(threads, "process", name)
-        self.holds: list[ref[SyncFile]] = []
-
-
-class Work:
-    """A job, or a commit on one CRTC, between its submission and its end: the moment that is its end."""
-
-    __slots__ = ("accesses", "before", "entered", "holds", "is_under_way", "moment", "since_ns")
-
-    def __init__(
-        self, moment: Moment, before: Moment | None, holds: list[Hold], accesses: list[tuple[Buffer, bool]]
-    ) -> None:
-        self.moment = moment
-        self.before = before
-        self.holds = holds
-        self.accesses = accesses
-        self.entered: list[Access] = []
-        self.since_ns = moment.t_ns
-        self.is_under_way = False
-
-
-class Screen(Thread):
-    """The flips of one CRTC, and what it scans out."""
-
-    __slots__ = ("showing",)
-
-    def __init__(self, threads: Threads, name: str) -> None:
-        super().__init__(threads, "scanout", name)
-        self.showing: dict[Buffer, Access] = {}
 
 
 class Races:
@@ -242,23 +206,25 @@ class Races:
             if file is not None:
                 self._at_work(file).learn((moment,), "told of the flip")
 
-    def written_back(
-        self, connector: Noted, commit: Noted, resv: NotedResv, fence: NotedFence | None
-    ) -> None:
-        work = commit.note
-        if not isinstance(work, Work):
-            return
+    def will_write_back(self, connector: Noted, resv: NotedResv, fence: NotedFence | None) -> None:
         writer = connector.note
-        if not isinstance(writer, Thread):
-            writer = connector.note = Thread(self._threads, "writeback", "writeback")
-        writer.learn((work.moment,), "its frame is on the screen")
-        now_ns, buffer = self._kernel.now_ns, self._buffers.of(resv)
-        moment = writer.step("writes the image back", now_ns, buffers=frozenset((buffer.number,)))
-        access = Access(moment, now_ns, writes=True, end_tick=moment.tick)
-        access.ended_ns = now_ns
-        self._enter(buffer, access)
+        if not isinstance(writer, Writer):
+            writer = connector.note = Writer(self._threads, "writeback", "the display")
+        touched = frozenset((self._buffers.of(resv).number,))
+        moment = writer.promise("writeback", self._kernel.now_ns, buffers=touched)
+        writer.due.append(moment)
         if fence is not None:
             fence.note = moment
+
+    def written_back(self, connector: Noted, commit: Noted, resv: NotedResv) -> None:
+        writer, work = connector.note, commit.note
+        if not isinstance(writer, Writer) or not isinstance(work, Work) or not writer.due:
+            return
+        moment = writer.due.popleft()
+        moment.learn(Cause("its frame is on the screen", work.moment))
+        access = Access(moment, self._kernel.now_ns, writes=True, end_tick=moment.tick)
+        access.ended_ns = moment.came_ns = self._kernel.now_ns
+        self._enter(self._buffers.of(resv), access)
 
     # -- the rules ------------------------------------------------------------------------------
 

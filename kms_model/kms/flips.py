@@ -31,6 +31,13 @@ def tell_flips(display: Display, accesses: AccessObserver, state: AtomicState) -
                 user_outs=tuple(_owed(state, crtc)),
             ),
         )
+    _tell_writeback(accesses, state)
+
+
+def _tell_writeback(accesses: AccessObserver, state: AtomicState) -> None:
+    for connector, new in state.connectors.items():
+        if new.writeback is not None and new.writeback.fb is not None:
+            accesses.will_write_back(connector, new.writeback.fb.gem.resv, new.writeback.out_fence)
 
 
 def tell_end(display: Display, state: AtomicState) -> None:

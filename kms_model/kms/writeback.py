@@ -20,7 +20,7 @@ def _queue(
         if crtc.showing is not None and job.fb is not None:
             compose_into(crtc.showing, job.fb)
             if display.kernel.accesses is not None and commit is not None:
-                display.kernel.accesses.written_back(connector, commit, job.fb.gem.resv, job.out_fence)
+                display.kernel.accesses.written_back(connector, commit, job.fb.gem.resv)
         if job.out_fence is not None:
             job.out_fence.signal(display.kernel.now_ns)
 
