@@ -1,5 +1,6 @@
 """Dumb buffers, PRIME, and the dma-buf sync ioctls (kernel.md 2.8, 2.9)."""
 
+import select
 from collections.abc import Callable, Coroutine, Mapping
 from errno import EBADF, EINVAL, ENOENT, ENOMEM, ENOTTY
 from typing import Any, Final
@@ -18,6 +19,8 @@ from syncline.kms_model.uapi import (
     DeviceError,
     DmaBufExportSyncFile,
     DmaBufImportSyncFile,
+    DmaBufPoll,
+    DmaBufPollReply,
     DmaBufSync,
     DmaBufSyncFlag,
     FdReply,
@@ -126,6 +129,17 @@ def sync(file: File, request: DmaBufSync) -> Coroutine[Any, Any, None] | None:
     return _wait_for(file, dmabuf, writes=writes)
 
 
+def poll(file: File, request: DmaBufPoll) -> DmaBufPollReply:
+    """dma_buf_poll for somebody who does not wait. Like a waiter it has the fences signal unasked."""
+    resv = _dmabuf(file, request.fd).resv
+    ready = 0
+    for event, write in ((select.POLLOUT, True), (select.POLLIN, False)):
+        if request.events & event:
+            pending = [fence for fence in resv.pending(usage_for(write=write)) if fence.enable_signaling()]
+            ready |= 0 if pending else event
+    return DmaBufPollReply(ready)
+
+
 async def _wait_for(file: File, dmabuf: DmaBuf, *, writes: bool) -> None:
     usage = usage_for(write=writes)
     while (fence := next(dmabuf.resv.pending(usage), None)) is not None:
@@ -161,5 +175,6 @@ IOCTLS: Final[Mapping[type[Request[Any]], Callable[[File, Any], Any]]] = {
     PrimeFdToHandle: prime_fd_to_handle,
     DmaBufExportSyncFile: export_sync_file,
     DmaBufImportSyncFile: import_sync_file,
+    DmaBufPoll: poll,
     DmaBufSync: sync,
 }

@@ -25,6 +25,8 @@ from syncline.kms_model.uapi.gem import (
     CreateDumbReply as CreateDumbReply,
     DmaBufExportSyncFile as DmaBufExportSyncFile,
     DmaBufImportSyncFile as DmaBufImportSyncFile,
+    DmaBufPoll as DmaBufPoll,
+    DmaBufPollReply as DmaBufPollReply,
     DmaBufSync as DmaBufSync,
     DmaBufSyncFlag as DmaBufSyncFlag,
     GemClose as GemClose,

@@ -67,3 +67,17 @@ class DmaBufSync(Request[None], frozen=True):
 
     fd: Fd
     flags: int
+
+
+class DmaBufPollReply(Record, frozen=True):
+    ready: int
+
+
+class DmaBufPoll(Request[DmaBufPollReply], frozen=True):
+    """poll(2) of a dma-buf without a timeout, which its descriptor here, a memfd, cannot answer.
+
+    POLLIN: no WRITE fence is pending; POLLOUT: none that a writer waits for. Others are never ready.
+    """
+
+    fd: Fd
+    events: int

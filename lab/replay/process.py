@@ -238,14 +238,16 @@ class Process:
         """Somebody begins to wait for `fd`."""
         self._machine.polled(fd)
 
-    def poll(self, fd: int, events: Sequence[str]) -> list[str]:
+    def poll(self, fd: uapi.Fd, events: Sequence[str]) -> list[str]:
         """poll(2) without a timeout."""
+        wanted = sum({POLL_BITS[event] for event in events})
         if self._is_dmabuf(fd):
-            return [event for event in events if self._is_dmabuf_idle(fd, event)]
-        self.polled(fd)
-        poller = select.poll()
-        poller.register(fd, sum(POLL_BITS[event] for event in events))
-        got = dict(poller.poll(0)).get(fd, 0)
+            got = self._machine.call(None, uapi.DmaBufPoll(fd, wanted)).result().ready
+        else:
+            self.polled(fd)
+            poller = select.poll()
+            poller.register(fd, wanted)
+            got = dict(poller.poll(0)).get(fd, 0)
         return [name for name, bit in POLL_BITS.items() if got & bit]
 
     def _is_dmabuf(self, fd: int) -> bool:
@@ -253,15 +255,6 @@ class Process:
             return _inode(fd) in self._dmabufs
         except OSError:
             return False  # closed: poll says NVAL
-
-    def _is_dmabuf_idle(self, fd: int, event: str) -> bool:
-        """IN: no write fence is pending; OUT: no fence at all."""
-        flags = uapi.DmaBufSyncFlag.READ if event == "IN" else uapi.DmaBufSyncFlag.WRITE
-        sync_file = self._machine.call(None, uapi.DmaBufExportSyncFile(uapi.Fd(fd), flags)).result().fd
-        try:
-            return bool(self.poll(sync_file, ("IN",)))
-        finally:
-            os.close(sync_file)
 
     def read_events(self, dev: int | str) -> list[dict[str, object]]:
         """One read(2) of a DRM descriptor. Raises EAGAIN when there is nothing; EBADF if it is closed."""

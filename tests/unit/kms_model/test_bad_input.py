@@ -119,6 +119,7 @@ class Bench:
             uapi.PrimeFdToHandle(Fd(self.dma_buf)),
             uapi.DmaBufExportSyncFile(Fd(self.dma_buf), 1),
             uapi.DmaBufImportSyncFile(Fd(self.dma_buf), 1, Fd(self.pending)),
+            uapi.DmaBufPoll(Fd(self.dma_buf), 5),
             uapi.DmaBufSync(Fd(self.dma_buf), 2),
             uapi.GemAttachUserFence(self.gem, self.user, 1),
             submit,

@@ -4,6 +4,7 @@ import fcntl
 import gc
 import mmap
 import os
+import select
 from errno import EACCES, EBADF, EINVAL, ENOENT, ENOMEM, ENOTTY
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from syncline.kms_model.uapi import (
     CreateDumb,
     DmaBufExportSyncFile,
     DmaBufImportSyncFile,
+    DmaBufPoll,
     DmaBufSync,
     DmaBufSyncFlag,
     Fd,
@@ -160,6 +162,27 @@ def test_an_export_does_not_see_later_imports(rig: Any) -> None:
     snapshot = rig.call(DmaBufExportSyncFile(dmabuf, WRITE)).fd
     rig.call(DmaBufImportSyncFile(dmabuf, WRITE, rig.fence(rig.timeline())))
     assert rig.status(snapshot) == 1
+
+
+@pytest.mark.requirement("kernel.md 2.9")
+def test_a_poll_is_readable_without_writers_and_writable_without_anybody(rig: Any) -> None:
+    _, dmabuf = buffer(rig)
+    readers, writers = rig.timeline(), rig.timeline()
+
+    def ready(events: int = select.POLLIN | select.POLLOUT) -> int:
+        return int(rig.call(DmaBufPoll(dmabuf, events)).ready)
+
+    assert ready() == select.POLLIN | select.POLLOUT
+    assert (ready(0), ready(select.POLLPRI), ready(select.POLLIN | select.POLLPRI)) == (0, 0, select.POLLIN)
+    rig.call(DmaBufImportSyncFile(dmabuf, READ, rig.fence(readers)))
+    assert ready() == select.POLLIN
+    rig.call(DmaBufImportSyncFile(dmabuf, WRITE, rig.fence(writers)))
+    assert ready() == 0
+    rig.inc(readers)
+    assert ready() == 0
+    rig.inc(writers)
+    assert ready() == select.POLLIN | select.POLLOUT
+    assert rig.errno(DmaBufPoll(rig.timeline(), select.POLLIN)) == ENOTTY
 
 
 def test_begin_cpu_access_sleeps_until_the_buffer_is_idle(rig: Any) -> None:
