@@ -179,7 +179,7 @@ def test_fif_09_barriers_without_a_buffer_keep_order_and_feedback(trial: Trial) 
     trial.note(f"the barrier without a buffer was {frames[1].outcome}")
 
 
-def _progresses(trial: Trial, canvas: Canvas, *, what: str, frames: int = 6) -> None:
+def _progresses(trial: Trial, canvas: Canvas, *, what: str, frames: int = 4) -> None:
     """Commits with barriers, each when an image is back."""
     fifo, pool = _fifo(canvas), Pool(trial, canvas)
     for _ in range(frames):
