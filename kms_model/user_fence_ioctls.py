@@ -90,7 +90,7 @@ class UserFences:
             raise DeviceError(EINVAL, "pad")
         syncobj = find_syncobj(file, request.handle)
         if not isinstance(syncobj, UserSyncobj):
-            return _EMPTY if syncobj.fence is None else _DMA
+            return _EMPTY if syncobj.find(request.point) is None else _DMA
         slot = syncobj.slot
         value = slot.read()
         return SyncobjQueryTypeReply(

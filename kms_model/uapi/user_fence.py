@@ -62,10 +62,11 @@ class SyncobjQueryTypeReply(Record, frozen=True):
 
 
 class SyncobjQueryType(Request[SyncobjQueryTypeReply], frozen=True):
-    """-ENOENT, -EINVAL pad."""
+    """What is behind `point`: EMPTY, if there is no dma_fence for it yet. -ENOENT, -EINVAL pad."""
 
     handle: int
     pad: int = 0
+    point: int = 0
 
 
 class SyncobjSetSignaller(Request[None], frozen=True):

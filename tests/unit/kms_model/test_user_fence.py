@@ -116,6 +116,19 @@ def test_the_type_tells_empty_dma_and_user_apart(rig: Any) -> None:
     assert (types[2].value, types[2].width, types[2].writable, types[2].status) == (7, 64, True, 0)
 
 
+@pytest.mark.requirement("F23")
+def test_a_point_is_empty_until_there_is_a_fence_for_it(rig: Any) -> None:
+    binary, timeline, user = rig.create(flags=1), rig.create(), create(rig)
+    rig.signal(timeline, 4)
+
+    def kinds(handle: int) -> list[SyncobjType]:
+        return [rig.call(SyncobjQueryType(handle, point=point)).type for point in (0, 3, 5)]
+
+    assert kinds(binary) == [SyncobjType.DMA, SyncobjType.EMPTY, SyncobjType.EMPTY]
+    assert kinds(timeline) == [SyncobjType.DMA, SyncobjType.DMA, SyncobjType.EMPTY]
+    assert kinds(user) == [SyncobjType.USER] * 3
+
+
 def test_a_point_is_materialised_only_once_it_is_signalled(rig: Any) -> None:
     user = create(rig)
     assert rig.poll_point(user, 3) == EINVAL
