@@ -1,21 +1,20 @@
 """IGT's dmabuf_sync_file: fences of a buffer taken out as a sync_file, and sync_files put in.
 
-A dma-buf of this machine is a memfd, of which poll(2) always says that it is ready. Whether a buffer is busy is asked
-with DMA_BUF_IOCTL_SYNC instead, which sleeps on the same fences (kernel.md 2.8).
+A dma-buf of this machine is a memfd, of which poll(2) always says that it is ready: `DmaBufPoll` takes its place.
 """
 
+import select
 from functools import partial
 
 from igt.machine import Machine, polls_in
 from igt.place import Place
 from igt.program import Program
 
-from syncline.kms_model.task import ERESTARTSYS
 from syncline.kms_model.uapi import (
     CreateDumb,
     DmaBufExportSyncFile,
     DmaBufImportSyncFile,
-    DmaBufSync,
+    DmaBufPoll,
     DmaBufSyncFlag,
     Fd,
     PrimeHandleToFd,
@@ -55,9 +54,9 @@ class Buffer:
         self._machine.call(DmaBufImportSyncFile(self._dmabuf, flags, fence))
         self._machine.close(fence)
 
-    async def state(self) -> tuple[bool, ...]:
+    def state(self) -> tuple[bool, ...]:
         """Is it busy for readers, for writers, for both? The buffer and a sync_file taken out of it agree."""
-        of_buffer = [await self._is_busy(flags) for flags in (READ, WRITE, RW)]
+        of_buffer = [self._is_busy(flags) for flags in (READ, WRITE, RW)]
         of_file = [self._is_exported_busy(flags) for flags in (READ, WRITE, RW)]
         assert of_buffer == of_file
         return tuple(of_buffer)
@@ -68,33 +67,29 @@ class Buffer:
         self._machine.close(sync_file)
         return busy
 
-    async def _is_busy(self, flags: int) -> bool:
-        access = await self._machine.start(DmaBufSync(self._dmabuf, flags))
-        if await access.is_asleep():
-            assert await access.interrupt() == ERESTARTSYS
-            return True
-        await access.reply()
-        return False
+    def _is_busy(self, flags: int) -> bool:
+        event = select.POLLOUT if flags & WRITE else select.POLLIN
+        return not self._machine.call(DmaBufPoll(self._dmabuf, event)).ready
 
 
 @program.subtest("export-basic")
 async def a_sync_file_has_the_fences_of_the_access_it_is_for(machine: Machine) -> None:
     buffer = Buffer(machine)
-    assert await buffer.state() == IDLE
+    assert buffer.state() == IDLE
     fence = buffer.attach()
-    assert await buffer.state() == READ_BY_SOMEBODY
+    assert buffer.state() == READ_BY_SOMEBODY
     buffer.signal(fence)
-    assert await buffer.state() == IDLE
+    assert buffer.state() == IDLE
     fence = buffer.attach(VgemFlag.WRITE)
-    assert await buffer.state() == BUSY
+    assert buffer.state() == BUSY
     buffer.signal(fence)
-    assert await buffer.state() == IDLE
+    assert buffer.state() == IDLE
 
 
 @program.subtest("export-before-signal")
 async def an_exported_sync_file_signals_with_its_fences(machine: Machine) -> None:
     buffer = Buffer(machine)
-    assert await buffer.state() == IDLE
+    assert buffer.state() == IDLE
     for flags, readable in ((0, (True, False)), (VgemFlag.WRITE, (False, False))):
         fence = buffer.attach(flags)
         files = buffer.export(READ), buffer.export(WRITE)
@@ -130,19 +125,19 @@ async def a_sync_file_is_a_snapshot(machine: Machine) -> None:
     second = buffer.attach(VgemFlag.WRITE)
     assert all(map(polls_in, between))
 
-    assert await buffer.state() == BUSY
+    assert buffer.state() == BUSY
     buffer.signal(second)
 
 
 @program.subtest("import-basic")
 async def an_imported_fence_keeps_off_whom_it_says(machine: Machine) -> None:
     buffer, timeline = Buffer(machine), machine.timeline()
-    assert await buffer.state() == IDLE
+    assert buffer.state() == IDLE
     for value, (flags, state) in enumerate(((READ, READ_BY_SOMEBODY), (WRITE, BUSY), (RW, BUSY)), 1):
         buffer.put(timeline, value, flags)
-        assert await buffer.state() == state
+        assert buffer.state() == state
         machine.inc(timeline)
-        assert await buffer.state() == IDLE
+        assert buffer.state() == IDLE
 
 
 async def import_multiple(machine: Machine, *, written: bool) -> None:
@@ -155,15 +150,15 @@ async def import_multiple(machine: Machine, *, written: bool) -> None:
     read_file, write_file = buffer.export(READ), buffer.export(WRITE)
 
     for timeline in reversed(readers):
-        assert await buffer.state() == (BUSY if written else READ_BY_SOMEBODY)
+        assert buffer.state() == (BUSY if written else READ_BY_SOMEBODY)
         assert polls_in(read_file) != written
         assert not polls_in(write_file)
         machine.inc(timeline)
-    assert await buffer.state() == (BUSY if written else IDLE)
+    assert buffer.state() == (BUSY if written else IDLE)
     assert [polls_in(read_file), polls_in(write_file)] == [not written] * 2
 
     machine.inc(writer)
-    assert await buffer.state() == IDLE
+    assert buffer.state() == IDLE
     assert polls_in(read_file)
     assert polls_in(write_file)
 
