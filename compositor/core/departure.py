@@ -153,11 +153,11 @@ class Departures:
     # -- frames that wait for user space ----------------------------------------------------------
 
     def park(
-        self, arrangement: Arrangement, plane: Plane, update: ContentUpdate, now_ns: int
+        self, arrangement: Arrangement, plane: Plane, update: ContentUpdate, *, timeout_ns: int, now_ns: int
     ) -> Frame | None:
         """Commit a frame whose one new picture, on that plane, is not finished: the display waits (UR5).
 
-        None: the machine refused.
+        Until `timeout_ns`, and at most until its vblank if others are on the screen. None: the machine refused.
         """
         assert update.loan is not None
         assert update.loan.acquire is not None
@@ -172,7 +172,7 @@ class Departures:
             blobs.append(self._blob(self._flights.user_timeline(), frame.number))
             request = self._crtc.park(
                 frame.shows, plane, in_point=blobs[0], out_point=blobs[1], user_data=frame.number,
-                timeout_ns=now_ns + self._stage.policy.acquire_timeout_ns,
+                timeout_ns=timeout_ns if _is_alone(arrangement, update) else min(timeout_ns, frame.target_ns),
             )  # fmt: skip
             self._stage.device.call(request)
         except DeviceError as refusal:
@@ -187,3 +187,9 @@ class Departures:
     def _blob(self, handle: int, point: int) -> int:
         data = encode_user_points([(handle, point)])
         return self._stage.device.call(ModeCreateBlob(data=data)).blob_id
+
+
+def _is_alone(arrangement: Arrangement, update: ContentUpdate) -> bool:
+    """Nobody else is on that screen: a frame that is promoted long before a vblank is in nobody's way."""
+    elements = (*arrangement.planes.values(), *arrangement.composed)
+    return all(element.surface.client is update.surface.client for element in elements)

@@ -3,6 +3,9 @@
 A user fence is no promise, so it may hold up nobody but its client. A frame is parked only when nothing else in it
 is new; and as soon as anything is, another frame takes its place (OVERRIDE) in which the picture is the old one
 still. The update itself stays at the head of its queue, and is applied when its point has been reached.
+
+Beside other clients a frame is parked for one vblank only, and parked anew at the next latch. For once its point is
+reached it can be recalled no more: long before a vblank it would lock out whatever else is new until the one after.
 """
 
 from dataclasses import replace
@@ -78,7 +81,13 @@ class Parking:
         return False
 
     def _park(self, arrangement: Arrangement, plane: Plane, update: ContentUpdate, now_ns: int) -> bool:
-        frame = self._departures.park(arrangement, plane, update, now_ns)
+        frame = self._departures.park(
+            arrangement,
+            plane,
+            update,
+            timeout_ns=now_ns + self._stage.policy.acquire_timeout_ns,
+            now_ns=now_ns,
+        )
         if frame is None:
             return False
         update.is_parked, update.ready_ns = True, now_ns
@@ -110,7 +119,7 @@ class Parking:
         )
         if not update.is_parked:
             return None
-        if errno == ETIME:
+        if errno == ETIME and now_ns >= update.committed_ns + self._stage.policy.acquire_timeout_ns:
             return update
         update.is_parked, update.ready_ns = False, None
         self._stage.waits.take_over(update, "acquire-point", now_ns)

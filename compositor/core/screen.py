@@ -264,6 +264,8 @@ class Screen:
         else:
             return None  # overridden by us
         self.output.cue(Cue.DROPPED, now_ns)
+        if lost is None and frame.waiting is not None:
+            self.offered(frame.waiting.surface, now_ns)
         return lost
 
     # -- end --------------------------------------------------------------------------------------

@@ -227,6 +227,39 @@ def test_a_neighbour_that_rests_lets_the_display_wait_again() -> None:
     assert world.presented_ms(small)[-1] == 100.0
 
 
+@pytest.mark.requirement("F27", "F51")
+def test_a_fence_that_signals_between_two_latches_costs_a_neighbour_no_vblank() -> None:
+    world = forwarding(overlays=1)
+    wall = game(world)
+    small = Client(world, "small").window(100, 80)
+    small.present("still")
+    world.run_until_ms(60)
+    wall.present("late", gpu_ms=None)
+    world.run_until_ms(84)
+    assert drops(world)[-1][1] == 62, "it was parked for the vblank at 83.3 ms, and for no other"  # ETIME
+    world.at_ms(86, lambda: signal(wall, "late"))
+    world.at_ms(90, lambda: small.present("moved"))
+    world.run_until_ms(150)
+
+    assert world.presented_ms(wall) == [16.7, 100.0]
+    assert world.presented_ms(small)[-1] == 100.0, "promoted at 86 ms, the other frame would have kept it out"
+
+
+@pytest.mark.requirement("UR9")
+def test_beside_a_neighbour_the_timeout_counts_over_all_the_vblanks_it_was_parked_for() -> None:
+    world = forwarding(replace(FORWARD, acquire_timeout_ns=100 * MS), overlays=1)
+    wall = game(world)
+    Client(world, "small").window(100, 80).present("still")
+    world.run_until_ms(60)
+    note = wall.present("never", gpu_ms=None)
+    world.run_until_ms(155)
+    assert not note.heard
+    world.run_until_ms(200)
+
+    assert [what for what, _ in note.heard] == ["discarded", "frame done"]
+    assert wall.image("never").released() == 1
+
+
 def test_a_display_without_user_fences_is_not_asked() -> None:
     world = World(replace(DMA_KMS, crtcs=machine(60_000).crtcs, modes=()), policy=FORWARD)
     window = game(world)
@@ -278,7 +311,7 @@ def test_a_client_that_goes_takes_its_parked_picture_along() -> None:
 def test_a_frame_promoted_in_the_instant_it_is_to_be_replaced_is_shown_first() -> None:
     world = forwarding(overlays=1)
     wall = game(world)
-    small = Client(world, "small").window(100, 80)
+    small = wall.client.window(100, 80)
     small.present("still")
     world.run_until_ms(60)
     note = wall.present("late", gpu_ms=None)
