@@ -25,12 +25,14 @@ class Vblanks:
 
 
 def vblanks(device: Device) -> list[Vblanks]:
-    """Of every screen that is on, in the compositor's order."""
-    found = []
+    """Of every screen that is on, in the compositor's order; each has the first CRTC that no other has."""
+    found, taken = [], set[int]()
     call = device.file.call
     for each in call(ModeGetResources()).connectors:
         connector = call(ModeGetConnector(each))
         if connector.connected and connector.modes and not connector.writeback:
-            last = call(CrtcGetSequence(crtc_id=connector.possible_crtcs[0]))
+            crtc = next(each for each in connector.possible_crtcs if each not in taken)
+            taken.add(crtc)
+            last = call(CrtcGetSequence(crtc_id=crtc))
             found.append(Vblanks(connector.name, last.time_ns, connector.modes[0].refresh_ns))
     return found

@@ -176,6 +176,9 @@ def test_fif_09_barriers_without_a_buffer_keep_order_and_feedback(trial: Trial) 
     trial.check(all(each.is_presented for each in frames[::2]), "an image between barriers was never shown")
     shown = [each.presented_ns for each in frames if each.is_presented]
     trial.check(all(a < b for a, b in pairwise(shown)), "two of them were presented at once, or out of order")
+    refresh_ns = frames[0].told[2]
+    passed_ns = frames[2].presented_ns - frames[0].presented_ns
+    trial.check(passed_ns * 2 >= refresh_ns * 3, "the barrier without a buffer took no refresh")
     trial.note(f"the barrier without a buffer was {frames[1].outcome}")
 
 
