@@ -8,6 +8,9 @@ from syncline.lab.matrix.plan import Client, Options, Place
 
 SUBJECT: Final = "subject"
 BYSTANDER: Final = "bystander"
+BYSTANDER_RATE: Final = 25.0
+"""Frames per second. There are vblanks without one, at which a compositor may try what it would not do beside one."""
+
 DEMO_OF: Final = {
     Client.SHM: "shm",
     Client.IMPLICIT: "implicit",
@@ -32,5 +35,8 @@ def subject(place: Place, options: Options) -> Role:
 
 
 def bystander(options: Options) -> Role:
-    """Commits at every refresh, from shared memory: it waits for no GPU and has no fence."""
-    return Role("shm", Orders(title=BYSTANDER, client_id=2, seed=options.seed + 2))
+    """A film: on a clock of its own, at every phase of the display. From shared memory, so that it waits for nothing."""
+    orders = Orders(
+        title=BYSTANDER, client_id=2, seed=options.seed + 2, rate=BYSTANDER_RATE, random_phase=True
+    )
+    return Role("shm", orders)

@@ -18,6 +18,7 @@ from matplotlib.text import Text
 from matplotlib.textpath import text_to_path
 
 from syncline.lab.drawing import style, svg
+from syncline.lab.matrix.cast import BYSTANDER_RATE
 from syncline.lab.matrix.outcome import Block, Matrix, blocks
 from syncline.lab.matrix.table import both
 from syncline.lab.matrix.verdict import Cell
@@ -188,7 +189,7 @@ class _Sheet:
         for number, text in enumerate(_subtitle(matrix)):
             self._write(_Line(text), PAD, (2.4 + 1.2 * number) * LINE, "left")
         self._add_scale("share of the time that the thread sleeps", STALLED, x=LABELS)
-        self._add_scale("share of its vblanks that the bystander lost", HARMED, x=LABELS + CELLS / 2)
+        self._add_scale("share of the bystander's frames that came late", HARMED, x=LABELS + CELLS / 2)
         self._axes.set_xlim(0, width)
         self._axes.set_ylim(height, 0)
         self._figure.set_size_inches(width / INCH, height / INCH)
@@ -209,8 +210,8 @@ class _Sheet:
 def _subtitle(matrix: Matrix) -> Iterator[str]:
     how = "as real processes" if matrix.real else "on virtual time"
     yield (
-        f"A client whose GPU jobs take {matrix.gpu_ms:g} ms, beside a light one that commits at each refresh of a "
-        f"60 Hz screen; {matrix.seconds:g} s a cell, {how}, seed {matrix.seed}."
+        f"A client whose GPU jobs take {matrix.gpu_ms:g} ms, beside a light one that plays a film of "
+        f"{BYSTANDER_RATE:g} Hz on the same 60 Hz screen; {matrix.seconds:g} s a cell, {how}, seed {matrix.seed}."
     )
     yield "p50/p99 in ms. c2p: commit to presented. f2p: begin of the frame to presented. Cells that came to the same are one."
 
@@ -232,8 +233,7 @@ def _colour(cell: Cell) -> object:
     if not cell.works:
         return "#F2F2F2"
     if cell.bystander is not None and cell.bystander.missed_vblanks:
-        missed = cell.bystander.missed_vblanks
-        return HARMED(missed / (missed + cell.bystander.frames))
+        return HARMED(cell.bystander.late / cell.bystander.frames)
     return STALLED(max(stall.share for stall in cell.stalls)) if cell.stalls else "white"
 
 
@@ -254,7 +254,8 @@ def _told(cell: Cell) -> Iterator[_Line]:
         yield _Line(f"{hold.why} watched {both(hold.durations)}")
     yield _Line(f"c2p {both(cell.c2p)}, f2p {both(cell.f2p)}")
     if cell.bystander is not None and cell.bystander.missed_vblanks:
-        yield _Line(f"bystander lost {cell.bystander.missed_vblanks}", is_bold=True)
+        beside = cell.bystander
+        yield _Line(f"bystander: {beside.late} of {beside.frames} late", is_bold=True)
 
 
 def _font(line: _Line) -> FontProperties:

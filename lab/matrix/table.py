@@ -17,7 +17,7 @@ NS_PER_MS: Final = 1_000_000
 READINGS: Final = (
     "stalls: a thread sleeps in that call until somebody's work is done; p50/p99 in ms.",
     "c2p, f2p: from the commit, and from the beginning of the frame, to the vblank that showed it; p50/p99 in ms.",
-    "missed: vblanks that a light client beside it lost meanwhile.",
+    "missed: vblanks by which the frames of a light client beside it came later than they were ready.",
 )
 
 

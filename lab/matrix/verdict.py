@@ -6,10 +6,11 @@ from collections.abc import Iterable, Sequence
 import msgspec
 
 from syncline.clients.toolkit.report import ClientEvent, Presented
-from syncline.compositor.core.report import Wait
+from syncline.compositor.core.journal import LOOP
+from syncline.compositor.core.report import FrameReport, Wait
 from syncline.kms_model.syncobj_find import STALL_USER
 from syncline.kms_model.trace import WaitTrace
-from syncline.lab.matrix.cast import SUBJECT
+from syncline.lab.matrix.cast import BYSTANDER, SUBJECT
 from syncline.lab.matrix.evidence import Evidence, Window
 from syncline.lab.matrix.plan import ISOLATING, Options, Place
 from syncline.lab.matrix.sites import Site, sleeps
@@ -35,9 +36,13 @@ class Hold(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Bystander(msgspec.Struct, frozen=True, kw_only=True):
-    """The light client beside: its frames on the screen, and vblanks that went by without a new one."""
+    """The light client beside: its frames, and by how many vblanks they came later than the first they were ready for.
+
+    A frame that was never shown counts as one vblank. `late`: frames with any.
+    """
 
     frames: int
+    late: int
     missed_vblanks: int
     c2p: Spread
 
@@ -88,7 +93,7 @@ def judge(place: Place, evidence: Evidence, options: Options) -> Cell:
         holds=holds,
         c2p=spread(frame.c2p_ns for frame in frames),
         f2p=spread(frame.f2p_ns for frame in frames),
-        bystander=_bystander(evidence.bystander, window),
+        bystander=_bystander(evidence, window),
         last_resort_stalls=_last_resort(evidence, window),
     )
 
@@ -115,15 +120,13 @@ def _stall(site: Site, durations_ns: Sequence[int], window: Window) -> Stall:
 
 
 def _holds(evidence: Evidence, window: Window) -> tuple[Hold, ...]:
-    begun: dict[tuple[int, str], int] = {}
+    """What the compositor's loop is told of: it sleeps for that as for everything else."""
     found: dict[str, list[int]] = defaultdict(list)
     for event in evidence.compositor:
-        if not isinstance(event, Wait) or event.whom != SUBJECT:
+        if not isinstance(event, Wait) or event.whom != SUBJECT or (event.thread, event.call) != LOOP:
             continue
-        if event.edge == "begin":
-            begun[event.update, event.why] = event.t_ns
-        elif window.covers(event.t_ns):
-            found[event.why].append(event.t_ns - begun[event.update, event.why])
+        if event.edge == "end" and window.covers(event.t_ns):
+            found[event.why].append(event.waited_ns)
     holds = [(why, spread(durations)) for why, durations in sorted(found.items())]
     return tuple(Hold(why=why, durations=durations) for why, durations in holds if durations is not None)
 
@@ -137,13 +140,17 @@ def _last_resort(evidence: Evidence, window: Window) -> int:
     )
 
 
-def _bystander(events: Iterable[ClientEvent], window: Window) -> Bystander | None:
-    frames = _presented(events, window)
-    c2p = spread(frame.c2p_ns for frame in frames)
+def _bystander(evidence: Evidence, window: Window) -> Bystander | None:
+    c2p = spread(frame.c2p_ns for frame in _presented(evidence.bystander, window))
     if c2p is None:
         return None
-    missed = sum(round(frame.p2p_ns / frame.refresh_ns) - 1 for frame in frames if frame.p2p_ns)
-    return Bystander(frames=len(frames), missed_vblanks=missed, c2p=c2p)
+    missed = [
+        1 if event.presented_ns is None else event.missed_by_us + event.missed_by_others
+        for event in evidence.compositor
+        if isinstance(event, FrameReport) and event.client == BYSTANDER and window.covers(event.t_ns)
+    ]
+    late = sum(count > 0 for count in missed)
+    return Bystander(frames=len(missed), late=late, missed_vblanks=sum(missed), c2p=c2p)
 
 
 def _what_happens(stalls: Sequence[Stall], holds: Sequence[Hold]) -> str:

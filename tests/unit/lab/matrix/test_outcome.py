@@ -22,7 +22,7 @@ def cell(acquire: str, kms: str, *, why: str = "same", missed: int = 0, claims: 
         works=True,
         why=why,
         claims_isolation=claims,
-        bystander=Bystander(frames=9, missed_vblanks=missed, c2p=SPREAD),
+        bystander=Bystander(frames=9, late=missed, missed_vblanks=missed, c2p=SPREAD),
         command=f"{acquire} {kms}",
     )
 

@@ -40,7 +40,7 @@ def cell(place: Place, number: int) -> Cell:
         holds=(Hold(why="acquire-point", durations=LONG),),
         c2p=LONG,
         f2p=LONG,
-        bystander=Bystander(frames=number, missed_vblanks=number % 5, c2p=LONG),
+        bystander=Bystander(frames=200, late=100 * (number % 5 > 0), missed_vblanks=number % 5, c2p=LONG),
         last_resort_stalls=number % 2 * 1000,
         command="",
     )
@@ -97,7 +97,7 @@ def test_a_cell_says_where_it_stalls_and_what_cannot_be_is_hatched() -> None:
     assert REASON.split(",", maxsplit=1)[0] in said[0]
     assert "client submit thread SYNCOBJ_TIMELINE_WAIT" in said[1]
     assert "1000 last-resort stalls" in said[1]
-    assert "bystander lost 1" in said[1]
+    assert "bystander: 100 of 200 late" in said[1]
     assert "kernel commit worker PENDING_USER" in said[2]
     assert "nobody stalls" in said[3]
     assert [bool(box.frame.get_hatch()) for box, _, _ in boxes] == [True, False, False, False, True, False]
