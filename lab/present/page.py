@@ -13,13 +13,13 @@ from syncline.lab.present.figures import latency, parts
 from syncline.lab.present.outcome import READINGS, Outcome, Result
 from syncline.lab.present.table import sentence_of, short
 
-TEMPLATE: Final = """\
+HEAD: Final = """\
 <!DOCTYPE html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
-<title>Syncline: present latency</title>
+<title>Syncline: {{ title }}</title>
 <style>
 :root { color-scheme: light dark; }
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 64rem; margin: 0 auto; padding: 1rem; }
@@ -37,6 +37,12 @@ code { overflow-wrap: anywhere; }
 </style>
 </head>
 <body>
+"""
+"""How every page of the bench begins."""
+
+TEMPLATE: Final = (
+    HEAD
+    + """\
 <h1>From commit to light</h1>
 <p>{{ outcome.results | sum(attribute="committed") }} frames of {{ outcome.clients }} client{{ "s" if outcome.clients > 1 }}
 in {{ outcome.turns }} turn{{ "s" if outcome.turns > 1 }}, mode {{ outcome.mode }}, seed {{ outcome.seed }}.
@@ -98,6 +104,7 @@ Columns and their definitions, schema {{ outcome.schema }}: docs/bench.md.</p>
 </body>
 </html>
 """
+)
 
 COUNTS: Final = {
     "shown": "frames that reached the screen, warm-up included",
@@ -128,6 +135,7 @@ def page(outcome: Outcome, matrix: Matrix | None = None) -> str:
     template = environment.from_string(TEMPLATE)
     told = {column for result in outcome.results for column in result.columns}
     return template.render(
+        title="present latency",
         outcome=outcome,
         readings={column: reading for column, reading in READINGS.items() if column in told},
         counts=COUNTS,

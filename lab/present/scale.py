@@ -1,8 +1,11 @@
 """`syncline bench scale`: the same for 1, 2, 4 … clients, and what one more of them costs."""
 
+import csv
+import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated, Final
 
 import msgspec
@@ -15,6 +18,7 @@ from rich.table import Table
 from syncline.clients.toolkit.options import Mode
 from syncline.lab.exit import PASS, Usage
 from syncline.lab.manners import shown_default
+from syncline.lab.output import check_writable, needing
 from syncline.lab.present.machine import Machine
 from syncline.lab.present.plan import NOT_NEGATIVE, POSITIVE, Options as Present, Sync
 from syncline.lab.present.rows import SCHEMA, counted
@@ -25,6 +29,10 @@ COUNTS: Final = (1, 2, 4, 8, 16, 32, 64)
 """Clients, up to the most that is asked for."""
 NS_PER_MS: Final = 1_000_000
 MIB: Final = 1 << 20
+CSV_COLUMNS: Final = (
+    "schema", "clients", "committed", "shown", "counted", "c2p_p50_ns", "c2p_p99_ns", "c2p_max_ns",
+    "missed_vblanks", "missed_by_compositor", "compositor_cpu_ns", "device_cpu_ns", "memory_bytes",
+)  # fmt: skip
 
 
 @Parameter(name="*", negative="", show_default=shown_default)
@@ -56,8 +64,31 @@ class Options:
     seed: int = 0
     """Seed of everything random."""
 
+    csv: Path | None = None
+    """Write a row for each number of clients to this file."""
+
     json: bool = False
     """Everything as JSON on standard output, nothing else."""
+
+    report: Path | None = None
+    """Write a page with pictures to this HTML file (needs the extra `report`)."""
+
+    def command(self) -> str:
+        """What to type to repeat the run, files aside."""
+        words = ["--most", str(self.most), "--sync", self.sync.value, "--mode", self.mode.value]
+        if self.random_phase:
+            words.append("--random-phase")
+        if self.gpu_time is not None:
+            words += ["--gpu-time", f"{self.gpu_time:g}"]
+        words += [
+            "--seconds",
+            f"{self.seconds:g}",
+            "--output-mode",
+            self.output_mode,
+            "--seed",
+            str(self.seed),
+        ]
+        return shlex.join(["syncline", "bench", "scale", *words])
 
 
 DEFAULTS: Final = Options()
@@ -93,28 +124,75 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
 
     schema: int = SCHEMA
     bench: str = "scale"
+    command: str
     sync: str
     seed: int
     steps: Sequence[Step]
     slopes: dict[str, float]
+
+    @property
+    def sentences(self) -> list[str]:
+        """How far the numbers can be trusted: the step where they can be least."""
+        worst = max(self.steps, key=lambda step: step.machine.lateness_p99_ns)
+        return [f"With {worst.clients} client(s), where ticks were latest:", *worst.machine.sentences]
+
+
+Writer = Callable[[Path, Outcome], None]
 
 
 def scale(options: Options = DEFAULTS) -> int:
     """Latency, missed vblanks, CPU time and memory against the number of clients."""
     if not options.seconds:
         raise Usage("--seconds 0: a measurement needs some time, try 4")
+    writers = _writers(options)
+    for path in writers:
+        check_writable(path)
     console = Console(stderr=True)
     steps = []
     for clients in sorted({*(count for count in COUNTS if count < options.most), options.most}):
         if console.is_terminal:
             console.print(f"{clients} of {options.most} clients", end="\r", highlight=False)
         steps.append(_step(options, clients))
-    outcome = Outcome(sync=options.sync.value, seed=options.seed, steps=steps, slopes=slopes(steps))
+    outcome = Outcome(
+        command=options.command(),
+        sync=options.sync.value,
+        seed=options.seed,
+        steps=steps,
+        slopes=slopes(steps),
+    )
+    for path, write in writers.items():
+        write(path, outcome)
     if options.json:
         sys.stdout.buffer.write(msgspec.json.format(msgspec.json.encode(outcome), indent=2) + b"\n")
     else:
-        _print(Console(), outcome)
+        _print(Console(), outcome, writers)
     return PASS
+
+
+def _writers(options: Options) -> dict[Path, Writer]:
+    """Where to write what. Libraries that are missing are missed before anything is measured. Raises Usage."""
+    writers: dict[Path, Writer] = {}
+    if options.csv is not None:
+        writers[options.csv] = _write_csv
+    if options.report is not None:
+        with needing("report", flag="--report"):
+            from syncline.lab.present.scale_page import write_page  # noqa: PLC0415 - matplotlib and jinja2 are an extra
+        writers[options.report] = write_page
+    return writers
+
+
+def _write_csv(path: Path, outcome: Outcome) -> None:
+    """The columns of docs/bench.md, what is not known as nothing."""
+    with path.open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(CSV_COLUMNS)
+        for step in outcome.steps:
+            c2p_ns = step.c2p_ns
+            latency = (None, None, None) if c2p_ns is None else (c2p_ns.p50, c2p_ns.p99, c2p_ns.max)
+            counts = (step.clients, step.committed, step.shown, step.counted)
+            missed = (step.missed_vblanks, step.missed_by_compositor)
+            cost = (step.compositor_cpu_ns, step.device_cpu_ns, step.memory_bytes)
+            writer.writerow((outcome.schema, *counts, *latency, *missed, *cost))
 
 
 def _step(options: Options, clients: int) -> Step:
@@ -181,7 +259,7 @@ def slopes(steps: Sequence[Step]) -> dict[str, float]:
     return found
 
 
-def _print(console: Console, outcome: Outcome) -> None:
+def _print(console: Console, outcome: Outcome, written: Iterable[Path]) -> None:
     table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0))  # nine columns are to fit into eighty
     names = list(figures(outcome.steps[0]))
     for name in ("clients", "shown", *names):
@@ -195,7 +273,8 @@ def _print(console: Console, outcome: Outcome) -> None:
     console.print(table)
     for sentence in READINGS:
         console.print(sentence, highlight=False, markup=False)
-    worst = max(outcome.steps, key=lambda step: step.machine.lateness_p99_ns)
-    console.print(f"With {worst.clients} client(s), where ticks were latest:", highlight=False)
-    for said in worst.machine.sentences:
+    for said in outcome.sentences:
         console.print(said, markup=False, highlight=False)
+    console.print(f"Repeat: {outcome.command}", markup=False, highlight=False, soft_wrap=True)
+    for path in written:
+        console.print(f"wrote {path}", markup=False, highlight=False, soft_wrap=True)

@@ -390,8 +390,10 @@ def test_a_person_gets_a_histogram_a_sentence_per_number_and_the_way_to_repeat_i
     assert "Repeat: syncline bench present --sync implicit --mode feedback --clients 1 --frames 40" in told
 
 
-def test_scale_tells_what_one_more_client_costs(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["bench", "scale", "--most", "2", "--seconds", "0.5", "--json"]) == 0
+def test_scale_tells_what_one_more_client_costs(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    rows, page = tmp_path / "scale.csv", tmp_path / "scale.html"
+    files = ["--csv", str(rows), "--report", str(page)]
+    assert main(["bench", "scale", "--most", "2", "--seconds", "0.5", "--json", *files]) == 0
 
     outcome = json.loads(capsys.readouterr().out)
     one, two = outcome["steps"]
@@ -401,3 +403,11 @@ def test_scale_tells_what_one_more_client_costs(capsys: pytest.CaptureFixture[st
         assert min(one[figure], two[figure]) > 0
     grown_mib = (two["memory_bytes"] - one["memory_bytes"]) / 2**20
     assert outcome["slopes"]["MiB"] == pytest.approx(grown_mib)
+    with rows.open() as file:
+        told = list(csv.DictReader(file))
+    assert [int(row["memory_bytes"]) for row in told] == [step["memory_bytes"] for step in (one, two)]
+    assert [int(row["c2p_p50_ns"]) for row in told] == [step["c2p_ns"]["p50"] for step in (one, two)]
+    mib = f"{two['memory_bytes'] / 2**20:.2f}"
+    assert f'<td data-clients="2" data-figure="MiB">{mib}</td>' in page.read_text()
+    assert page.read_text().count("<svg") == 1
+    assert outcome["command"].startswith("syncline bench scale --most 2 ")
