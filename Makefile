@@ -2,13 +2,18 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test check lint types layers fmt clean
+.PHONY: demo test conform check lint types layers fmt clean
 
 demo: .venv/ready
 	$(BIN)/syncline demo --output out
 
 test: .venv/ready
 	$(BIN)/pytest -n 2 --dist loadfile tests
+
+conform: .venv/ready
+	mkdir -p out
+	$(BIN)/syncline conform --practice --junit out/conform-wayland.xml
+	$(BIN)/syncline conform --practice --wire zmq --junit out/conform-zmq.xml
 
 check: lint types layers
 

@@ -1,9 +1,11 @@
 """`syncline conform`: judge a compositor by its socket."""
 
+import shlex
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Final, Literal
 
@@ -114,7 +116,7 @@ def _target(options: Options) -> Iterator[Target]:
 
 
 def _judge_all(options: Options, target: Target, chosen: Sequence[Case], baseline: Baseline) -> list[Result]:
-    teller = Teller(baseline, repeat=_repeat(options))
+    teller = Teller(baseline, repeat=partial(repeat, options))
     is_quiet = options.tap or options.json
     if not is_quiet:
         print(greeting(target))
@@ -140,17 +142,18 @@ def _record(folder: Path, case: Case, result: Result) -> None:
     (folder / f"{case.id.lower()}.txt").write_text(text + "\n")
 
 
-def _repeat(options: Options) -> Callable[[Case], str]:
-    words = ["syncline conform"]
+def repeat(options: Options, case: Case) -> str:
+    """The command line that judges this case alone in the same way, and keeps its messages."""
+    words = ["syncline", "conform"]
     for flag, value in (
         ("--socket", options.socket),
-        ("--command", repr(options.command) if options.command else ""),
-        ("--device", options.device),
+        ("--command", options.command),
+        ("--device", str(options.device or "")),
+        ("--wire", options.wire if options.wire != DEFAULTS.wire else ""),
     ):
-        words += [f"{flag} {value}"] if value else []
-    words += ["--virtual"] if options.virtual else []
-    words += ["--wire zmq"] if options.wire == "zmq" else []
-    return lambda case: f"{' '.join(words)} -k {case.id.lower()} --seed {options.seed} --record out"
+        words += [flag, value] if value else []
+    words += ["--virtual"] * options.virtual + ["--practice"] * options.practice
+    return shlex.join([*words, "-k", case.id.lower(), "--seed", str(options.seed), "--record", "out"])
 
 
 def _exit_code(results: Sequence[Result], baseline: Baseline) -> int:
