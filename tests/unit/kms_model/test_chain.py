@@ -1,6 +1,7 @@
 """dma_fence_chain, case by case as the kernel tests its own (st-dma-fence-chain.c)."""
 
 import random
+from collections.abc import Sequence
 from errno import EIO
 
 import pytest
@@ -33,6 +34,7 @@ class Chain:
         return [point for point, node in self.nodes.items() if node.signalled]
 
 
+@pytest.mark.requirement("st-dma-fence-chain sanitycheck")
 def test_a_chain_node_signals_when_its_fence_does() -> None:
     chain = Chain(1)
     assert not chain.nodes[1].signalled
@@ -40,12 +42,14 @@ def test_a_chain_node_signals_when_its_fence_does() -> None:
     assert chain.nodes[1].signalled
 
 
+@pytest.mark.requirement("st-dma-fence-chain find_seqno")
 def test_every_point_finds_its_own_node() -> None:
     chain = Chain(64)
     for point, node in chain.nodes.items():
         assert chain.syncobj.find(point) is node
 
 
+@pytest.mark.requirement("st-dma-fence-chain find_seqno")
 def test_a_point_beyond_the_head_is_not_materialised() -> None:
     assert Chain(64).syncobj.find(65) is None
 
@@ -55,6 +59,7 @@ def test_point_0_is_the_head() -> None:
     assert chain.syncobj.find(0) is chain.nodes[3]
 
 
+@pytest.mark.requirement("st-dma-fence-chain find_signaled")
 def test_a_point_whose_node_is_gone_is_signalled() -> None:
     chain = Chain(2)
     chain.signal(1)
@@ -63,6 +68,7 @@ def test_a_point_whose_node_is_gone_is_signalled() -> None:
     assert found.signalled
 
 
+@pytest.mark.requirement("st-dma-fence-chain find_gap")
 def test_a_point_in_a_gap_is_the_next_higher_one() -> None:
     chain = Chain(4, gap=10)
     assert chain.syncobj.find(11) is chain.nodes[20]
@@ -70,6 +76,7 @@ def test_a_point_in_a_gap_is_the_next_higher_one() -> None:
     assert chain.syncobj.find(21) is chain.nodes[30]
 
 
+@pytest.mark.requirement("st-dma-fence-chain find_out_of_order")
 def test_a_point_signalled_out_of_order_waits_for_the_ones_before() -> None:
     chain = Chain(3)
     chain.signal(2)
@@ -77,6 +84,19 @@ def test_a_point_signalled_out_of_order_waits_for_the_ones_before() -> None:
     assert not chain.nodes[2].signalled
 
 
+@pytest.mark.requirement("st-dma-fence-chain find_race")
+@pytest.mark.parametrize("seed", range(5))
+def test_what_is_found_while_fences_signal_stands_for_everything_before_it(seed: int) -> None:
+    chain, dice = Chain(32), random.Random(seed)
+    for point in dice.sample(range(1, 33), 32):
+        chain.signal(point)
+        for asked in dice.sample(range(1, 33), 8):
+            found = chain.syncobj.find(asked)
+            assert found is not None
+            assert found.signalled == all(chain.fences[each].signalled for each in range(1, asked + 1))
+
+
+@pytest.mark.requirement("st-dma-fence-chain signal_forward")
 @pytest.mark.parametrize("enabled", [False, True])
 def test_signalling_forward_signals_point_by_point(enabled: bool) -> None:
     chain = Chain(8)
@@ -88,6 +108,7 @@ def test_signalling_forward_signals_point_by_point(enabled: bool) -> None:
         assert chain.signalled() == list(range(1, point + 1))
 
 
+@pytest.mark.requirement("st-dma-fence-chain signal_backward")
 @pytest.mark.parametrize("enabled", [False, True])
 def test_signalling_backward_signals_nothing_before_the_first(enabled: bool) -> None:
     chain = Chain(8)
@@ -100,11 +121,17 @@ def test_signalling_backward_signals_nothing_before_the_first(enabled: bool) -> 
     assert chain.signalled() == list(chain.nodes)
 
 
-@pytest.mark.parametrize("seed", range(5))
-def test_a_waiter_on_the_head_wakes_after_the_last_fence_in_any_order(seed: int) -> None:
+@pytest.mark.requirement("st-dma-fence-chain wait_forward")
+@pytest.mark.requirement("st-dma-fence-chain wait_backward")
+@pytest.mark.requirement("st-dma-fence-chain wait_random")
+@pytest.mark.parametrize(
+    "order",
+    [range(1, 17), range(16, 0, -1), *(random.Random(seed).sample(range(1, 17), 16) for seed in range(3))],
+    ids=["forward", "backward", "random0", "random1", "random2"],
+)
+def test_a_waiter_on_the_head_wakes_after_the_last_fence_in_any_order(order: Sequence[int]) -> None:
     chain, woken = Chain(16), []
     chain.nodes[16].add_waiter(lambda: woken.append("head"))
-    order = random.Random(seed).sample(sorted(chain.fences), 16)
     for point in order:
         assert not woken
         chain.signal(point)

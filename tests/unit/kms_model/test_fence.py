@@ -1,10 +1,13 @@
 """dma_fence, case by case as the kernel tests its own (st-dma-fence.c), and what they leave out."""
 
 from errno import EIO
+from weakref import ref
 
 import pytest
 
 from syncline.kms_model.fence import Fence, Stub
+from syncline.kms_model.kernel import Kernel
+from syncline.kms_model.task import Task
 
 NOW_NS = 1_000
 
@@ -21,6 +24,16 @@ class Spy:
         self.calls.append(fence)
 
 
+@pytest.mark.requirement("st-dma-fence sanitycheck")
+def test_a_fence_is_made_pending_and_goes_when_nobody_holds_it() -> None:
+    fence = make()
+    assert (fence.told, fence.signalled, fence.error, fence.timestamp_ns) == (False, False, 0, 0)
+    gone = ref(fence)
+    del fence
+    assert gone() is None
+
+
+@pytest.mark.requirement("st-dma-fence signaling")
 def test_a_fence_signals_once_and_keeps_its_first_timestamp() -> None:
     fence = make()
     assert not fence.signalled
@@ -30,6 +43,7 @@ def test_a_fence_signals_once_and_keeps_its_first_timestamp() -> None:
     assert fence.timestamp_ns == NOW_NS
 
 
+@pytest.mark.requirement("st-dma-fence status")
 def test_status_goes_from_pending_to_signalled() -> None:
     fence = make()
     assert fence.status() == 0
@@ -37,6 +51,7 @@ def test_status_goes_from_pending_to_signalled() -> None:
     assert fence.status() == 1
 
 
+@pytest.mark.requirement("st-dma-fence error")
 def test_an_error_is_invisible_until_the_signal() -> None:
     fence = make()
     fence.set_error(EIO)
@@ -60,6 +75,7 @@ def test_an_error_out_of_range_is_our_mistake(errno: int) -> None:
         make().set_error(errno)
 
 
+@pytest.mark.requirement("st-dma-fence add_callback")
 def test_callbacks_run_in_the_order_they_were_added() -> None:
     fence, order = make(), []
     for name in "abc":
@@ -87,6 +103,48 @@ def test_a_waiter_that_gave_up_is_not_woken() -> None:
     assert order == ["patient"]
 
 
+@pytest.mark.requirement("st-dma-fence race_signal_callback")
+def test_a_callback_added_while_the_fence_signals_is_as_late_as_one_added_afterwards() -> None:
+    fence, late, answers = make(), Spy(), []
+    fence.add_callback(lambda it: answers.append(it.add_callback(late)))
+    fence.signal(NOW_NS)
+    assert answers == [False]
+    assert late.calls == []
+
+
+@pytest.mark.requirement("st-dma-fence wait")
+def test_a_wait_without_time_is_a_question_and_one_with_time_ends_with_the_signal() -> None:
+    kernel, fence = Kernel(), make()
+    assert waited(kernel, fence, 0).result() == (False, 0)
+    patient = waited(kernel, fence, 10 * NOW_NS)
+    kernel.call_at(NOW_NS, lambda: fence.signal(NOW_NS))
+    kernel.advance(5 * NOW_NS)
+    assert patient.result() == (True, NOW_NS)
+    assert waited(kernel, fence, 0).result()[0]
+
+
+@pytest.mark.requirement("st-dma-fence wait_timeout")
+def test_a_wait_ends_with_its_time_and_the_fence_may_still_signal() -> None:
+    kernel, fence = Kernel(), make()
+    impatient = waited(kernel, fence, NOW_NS)
+    kernel.advance(3 * NOW_NS)
+    assert impatient.result() == (False, NOW_NS)
+    fence.signal(3 * NOW_NS)
+    assert waited(kernel, fence, 0).result()[0]
+
+
+def waited(kernel: Kernel, fence: Fence, deadline_ns: int) -> Task[tuple[bool, int]]:
+    """A wait for a fence: was it in time, and when was it over?"""
+
+    async def wait() -> tuple[bool, int]:
+        return await kernel.wait(fence, deadline_ns=deadline_ns), kernel.now_ns
+
+    task = kernel.spawn(wait())
+    kernel.settle()
+    return task
+
+
+@pytest.mark.requirement("st-dma-fence late_add_callback")
 def test_a_late_callback_is_refused_and_not_called() -> None:
     fence, spy = make(), Spy()
     fence.signal(NOW_NS)
@@ -94,6 +152,7 @@ def test_a_late_callback_is_refused_and_not_called() -> None:
     assert not spy.calls
 
 
+@pytest.mark.requirement("st-dma-fence rm_callback")
 def test_a_removed_callback_does_not_run() -> None:
     fence, spy = make(), Spy()
     fence.add_callback(spy)
@@ -102,6 +161,7 @@ def test_a_removed_callback_does_not_run() -> None:
     assert not spy.calls
 
 
+@pytest.mark.requirement("st-dma-fence late_rm_callback")
 def test_a_callback_that_ran_cannot_be_removed() -> None:
     fence, spy = make(), Spy()
     fence.add_callback(spy)
@@ -117,6 +177,7 @@ def test_a_callback_may_look_at_the_fence_and_sees_it_signalled() -> None:
     assert seen == [(True, NOW_NS)]
 
 
+@pytest.mark.requirement("st-dma-fence stub")
 def test_a_stub_is_signalled_from_the_start() -> None:
     stub = Stub(NOW_NS)
     assert stub.signalled

@@ -20,10 +20,12 @@ def leaf(kernel: Kernel, seqno: int = 1, context: int | None = None) -> Fence:
     return Fence(kernel.new_context() if context is None else context, seqno, "mock", "mock")
 
 
+@pytest.mark.requirement("st-dma-resv sanitycheck")
 def test_an_empty_object_has_nothing_to_wait_for() -> None:
     assert all(Resv().signalled(usage) for usage in USAGES)
 
 
+@pytest.mark.requirement("st-dma-resv for_each")
 @pytest.mark.parametrize("usage", USAGES)
 def test_a_fence_is_seen_by_its_class_and_the_weaker_ones(kernel: Kernel, usage: Usage) -> None:
     resv, fence = Resv(), leaf(kernel)
@@ -32,6 +34,7 @@ def test_a_fence_is_seen_by_its_class_and_the_weaker_ones(kernel: Kernel, usage:
         assert list(resv.pending(asked)) == ([fence] if asked >= usage else [])
 
 
+@pytest.mark.requirement("st-dma-resv signaling")
 @pytest.mark.parametrize("usage", USAGES)
 def test_a_signalled_fence_is_no_longer_seen(kernel: Kernel, usage: Usage) -> None:
     resv, fence = Resv(), leaf(kernel)
@@ -41,6 +44,7 @@ def test_a_signalled_fence_is_no_longer_seen(kernel: Kernel, usage: Usage) -> No
     assert resv.signalled(usage)
 
 
+@pytest.mark.requirement("st-dma-resv for_each_unlocked")
 @pytest.mark.parametrize("usage", USAGES)
 def test_the_fences_come_in_the_order_they_were_added(kernel: Kernel, usage: Usage) -> None:
     resv, fences = Resv(), [leaf(kernel) for _ in range(4)]
@@ -49,6 +53,7 @@ def test_the_fences_come_in_the_order_they_were_added(kernel: Kernel, usage: Usa
     assert list(resv.pending(Usage.BOOKKEEP)) == fences
 
 
+@pytest.mark.requirement("st-dma-resv get_fences")
 @pytest.mark.parametrize("usage", USAGES)
 def test_a_singleton_is_none_itself_or_an_array(kernel: Kernel, usage: Usage) -> None:
     resv, a, b = Resv(), leaf(kernel), leaf(kernel)

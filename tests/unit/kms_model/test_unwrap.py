@@ -26,28 +26,33 @@ def array(kernel: Kernel, *members: Fence) -> FenceArray:
     return FenceArray(kernel, members, kernel.new_context())
 
 
+@pytest.mark.requirement("st-dma-fence-unwrap sanitycheck")
 def test_a_leaf_unwraps_to_itself(kernel: Kernel) -> None:
     fence = leaf(kernel)
     assert list(unwrap(fence)) == [fence]
 
 
+@pytest.mark.requirement("st-dma-fence-unwrap unwrap_array")
 def test_an_array_unwraps_to_its_members(kernel: Kernel) -> None:
     a, b = leaf(kernel), leaf(kernel)
     assert list(unwrap(array(kernel, a, b))) == [a, b]
 
 
+@pytest.mark.requirement("st-dma-fence-unwrap unwrap_chain")
 def test_a_chain_unwraps_newest_first(kernel: Kernel) -> None:
     a, b = leaf(kernel), leaf(kernel)
     head = ChainNode(kernel, ChainNode(kernel, None, a, 1), b, 2)
     assert list(unwrap(head)) == [b, a]
 
 
+@pytest.mark.requirement("st-dma-fence-unwrap unwrap_chain_array")
 def test_a_chain_of_arrays_unwraps_to_all_members(kernel: Kernel) -> None:
     a, b, c = leaf(kernel), leaf(kernel), leaf(kernel)
     head = ChainNode(kernel, ChainNode(kernel, None, array(kernel, a, b), 1), c, 2)
     assert list(unwrap(head)) == [c, a, b]
 
 
+@pytest.mark.requirement("st-dma-fence-unwrap unwrap_merge")
 def test_merging_two_contexts_gives_an_array_in_a_context_of_its_own(kernel: Kernel) -> None:
     a, b = leaf(kernel), leaf(kernel)
     both = merge(kernel, (b, a))
@@ -56,11 +61,13 @@ def test_merging_two_contexts_gives_an_array_in_a_context_of_its_own(kernel: Ker
     assert both.context not in {a.context, b.context}
 
 
+@pytest.mark.requirement("st-dma-fence-unwrap unwrap_merge_duplicate")
 def test_merging_a_fence_with_itself_gives_that_fence(kernel: Kernel) -> None:
     fence = leaf(kernel)
     assert merge(kernel, (fence, fence)) is fence
 
 
+@pytest.mark.requirement("st-dma-fence-unwrap unwrap_merge_seqno")
 def test_merging_keeps_the_latest_of_a_context(kernel: Kernel) -> None:
     first = leaf(kernel, 1)
     second = leaf(kernel, 2, first.context)
@@ -68,6 +75,7 @@ def test_merging_keeps_the_latest_of_a_context(kernel: Kernel) -> None:
     assert merge(kernel, (second, first)) is second
 
 
+@pytest.mark.requirement("st-dma-fence-unwrap unwrap_merge_order")
 def test_merging_sorts_members_by_context(kernel: Kernel) -> None:
     fences = [leaf(kernel) for _ in range(4)]
     merged = merge(kernel, [fences[2], fences[0], fences[3], fences[1]])
@@ -75,6 +83,7 @@ def test_merging_sorts_members_by_context(kernel: Kernel) -> None:
     assert merged.members == tuple(fences)
 
 
+@pytest.mark.requirement("st-dma-fence-unwrap unwrap_merge_complex")
 def test_merging_containers_merges_their_leaves(kernel: Kernel) -> None:
     a, b, c = leaf(kernel), leaf(kernel), leaf(kernel)
     merged = merge(kernel, (array(kernel, a, b), ChainNode(kernel, None, c, 1), a))
@@ -82,6 +91,7 @@ def test_merging_containers_merges_their_leaves(kernel: Kernel) -> None:
     assert merged.members == (a, b, c)
 
 
+@pytest.mark.requirement("st-dma-fence-unwrap unwrap_merge_complex_seqno")
 def test_merging_many_of_two_contexts_keeps_two(kernel: Kernel) -> None:
     one = [leaf(kernel, seqno, context=101) for seqno in (3, 1, 2)]
     two = [leaf(kernel, seqno, context=102) for seqno in (5, 9, 7)]
