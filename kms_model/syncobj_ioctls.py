@@ -141,6 +141,7 @@ def _import_fence(file: File, syncobj: Syncobj, sync_file: SyncFile, point: int)
         _allocate_imported_node(file, syncobj, fence)
     if file.kernel.accesses is not None:
         file.kernel.accesses.handed_on(syncobj.awaited(point), (sync_file,))
+    _tell_if_written(file, syncobj, point, fence, "SYNCOBJ_FD_TO_HANDLE")
     _put(file, syncobj, point, fence)
 
 
@@ -171,6 +172,9 @@ def transfer(file: File, request: SyncobjTransfer) -> Coroutine[Any, Any, None] 
         raise DeviceError(EINVAL, "unknown flag")
     target.check_put(request.dst_point)
     if isinstance(source, UserSyncobj) and isinstance(target, UserSyncobj):
+        if file.kernel.accesses is not None:
+            behind = (source.awaited(request.src_point),)
+            file.kernel.accesses.handed_on(target.awaited(request.dst_point), behind)
         target.slot.copy(source.slot, request.dst_point, request.src_point)
         return None
     fence = source.find(request.src_point)
@@ -200,7 +204,14 @@ def _transfer(file: File, request: SyncobjTransfer, target: Syncobj, fence: Fenc
     source = file.syncobjs.get(request.src_handle)
     if file.kernel.accesses is not None and source is not None:
         file.kernel.accesses.handed_on(target.awaited(point), (source.awaited(request.src_point),))
+    _tell_if_written(file, target, point, fence, "SYNCOBJ_TRANSFER")
     _put(file, target, point, fence)
+
+
+def _tell_if_written(file: File, target: Syncobj, point: int, fence: Fence, call: str) -> None:
+    """A stub stands for no work: the call itself raises the number, as TIMELINE_SIGNAL does."""
+    if file.kernel.accesses is not None and isinstance(target, UserSyncobj) and isinstance(fence, Stub):
+        file.kernel.accesses.signalled(file, (target.awaited(point),), call)
 
 
 def reset(file: File, request: SyncobjReset) -> None:

@@ -6,7 +6,7 @@ There is no explicit sync on this side of the protocol: "ready" means ready (B40
 from dataclasses import dataclass
 from typing import Final
 
-from syncline.compositor.core.buffer import FORMATS, Buffer
+from syncline.compositor.core.buffer import FORMATS, Buffer, Origin
 from syncline.compositor.core.composition import duration_ns, in_points, paint
 from syncline.compositor.core.effects import CaptureFailed, CaptureReady
 from syncline.compositor.core.geometry import Rect, Region
@@ -110,13 +110,14 @@ class Captures:
         commands = paint(elements, Region((screen,)), screen=screen, background=policy.background)
         sources = {command.source for command in commands if isinstance(command, Blit)}
         read = tuple(element.loan for element in elements if element.loan.buffer.handle in sources)
+        is_implicit = any(not loan.explicit and loan.buffer.origin is Origin.DMABUF for loan in read)
         point = self._count + 1
         self._stage.device.call(
             Submit(
                 target=buffer.handle, target_size=(buffer.width, buffer.height), pitch=buffer.pitch,
                 commands=commands, duration_ns=duration_ns(policy, commands), in_points=in_points(read),
                 out_points=(Point(handle=self._timeline, point=point),), priority=Priority.NORMAL,
-                label=f"capture {output.name}",
+                implicit=is_implicit, label=f"capture {output.name}",
             )
         )  # fmt: skip
         self._count = capture.point = point

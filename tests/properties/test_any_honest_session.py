@@ -68,9 +68,9 @@ class AnyHonestSession(RuleBasedStateMachine):
 
     @initialize(target=windows, number=st.integers(2, 4), paces=st.lists(PACES, min_size=4, max_size=4))
     def begin(self, number: int, paces: list[Pace]) -> object:
-        """A desktop with something on it: a wall, and small windows with and without points."""
+        """A desktop with something on it: a wall, and small windows with and without points, one on user fences."""
         windows = [
-            Client(self.world, f"client {each}").window(*SIZES[each % 3], explicit=each != 2)
+            Client(self.world, f"client {each}").window(*SIZES[each % 3], explicit=each != 2, user=each == 3)
             for each in range(number)
         ]
         for window in windows:
@@ -81,9 +81,9 @@ class AnyHonestSession(RuleBasedStateMachine):
 
     # -- clients ----------------------------------------------------------------------------------
 
-    @rule(target=windows, size=st.sampled_from(SIZES), explicit=st.booleans())
-    def open_a_window(self, size: tuple[int, int], explicit: bool) -> Window:
-        return Client(self.world, "client").window(*size, explicit=explicit)
+    @rule(target=windows, size=st.sampled_from(SIZES), explicit=st.booleans(), user=st.booleans())
+    def open_a_window(self, size: tuple[int, int], explicit: bool, user: bool) -> Window:
+        return Client(self.world, "client").window(*size, explicit=explicit, user=user)
 
     @rule(target=children, window=windows, desynchronized=st.booleans())
     def add_a_subsurface(self, window: Window, desynchronized: bool) -> object:
