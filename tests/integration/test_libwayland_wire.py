@@ -15,9 +15,10 @@ from typing import Any
 import pytest
 from pywayland import lib
 from pywayland.server import Display as LibwaylandServer
+from served import ServedCompositor, ServedDevice, ServedDevices, ServedOffer, ServedPool, ServedSurface
 
 from syncline.protocol.connection import Connection
-from syncline.protocol.display import Callback, Display, Global, Globals, Registry, serve
+from syncline.protocol.display import Display, Global, Globals, Registry, serve
 from syncline.protocol.fd import ReceivedFd
 from syncline.protocol.object import NewId, Object, Proxy, Resource
 from syncline.protocol.trace import Said, line
@@ -29,51 +30,20 @@ CLIENT = Path(__file__).with_name("libwayland_client.py")
 KEYMAP = "xkb_keymap {};"
 
 
-class Compositor(Resource):
-    interface = "wl_compositor"
-    up_to = 6
-
-    def create_surface(self, id: NewId) -> None:
-        Surface(id)
-
-    def create_region(self, id: NewId) -> None:
-        raise self.error(0, "no regions here")
-
-
-class Surface(Resource):
-    interface = "wl_surface"
-    up_to = 6
-
-    def __init__(self, new: NewId) -> None:
-        super().__init__(new)
-        self.frames: list[Callback] = []
-
-    def destroy(self) -> None: ...
-
-    def attach(self, buffer: Object | None, x: int, y: int) -> None: ...
+class Surface(ServedSurface):
+    ignored = tuple(each for each in ServedSurface.ignored if each not in {"damage", "commit"})
 
     def damage(self, x: int, y: int, width: int, height: int) -> None:
         assert (x, y, width, height) == (-1, 2, 3, 4)
-
-    def frame(self, callback: NewId) -> None:
-        self.frames.append(Callback(callback))
-
-    def set_opaque_region(self, region: Object | None) -> None: ...
-
-    def set_input_region(self, region: Object | None) -> None: ...
 
     def commit(self) -> None:
         if not self.frames:
             raise self.error(5, "nothing to commit")
         self.frames[0].done(1234)
 
-    def set_buffer_transform(self, transform: int) -> None: ...
 
-    def set_buffer_scale(self, scale: int) -> None: ...
-
-    def damage_buffer(self, x: int, y: int, width: int, height: int) -> None: ...
-
-    def offset(self, x: int, y: int) -> None: ...
+class Compositor(ServedCompositor):
+    surface = Surface
 
 
 class Shm(Resource):
@@ -87,28 +57,9 @@ class Shm(Resource):
 
     def create_pool(self, id: NewId, fd: ReceivedFd, size: int) -> None:
         assert os.fstat(fd.fileno()).st_size == size
-        Pool(id)
+        ServedPool(id)
 
     def release(self) -> None: ...
-
-
-class Pool(Resource):
-    interface = "wl_shm_pool"
-
-    def create_buffer(
-        self, id: NewId, offset: int, width: int, height: int, stride: int, format: int
-    ) -> None:
-        Buffer(id)
-
-    def destroy(self) -> None: ...
-
-    def resize(self, size: int) -> None: ...
-
-
-class Buffer(Resource):
-    interface = "wl_buffer"
-
-    def destroy(self) -> None: ...
 
 
 class Seat(Resource):
@@ -152,41 +103,10 @@ class Keyboard(Resource):
     def release(self) -> None: ...
 
 
-class Devices(Resource):
-    interface = "wl_data_device_manager"
-    up_to = 3
-
-    def create_data_source(self, id: NewId) -> None: ...
-
+class Devices(ServedDevices):
     def get_data_device(self, id: NewId, seat: Object) -> None:
-        device = Device(id)
-        device.send("selection", device.send_new("data_offer", Offer))
-
-
-class Device(Resource):
-    interface = "wl_data_device"
-    up_to = 3
-
-    def start_drag(self, source: Object | None, origin: Object, icon: Object | None, serial: int) -> None: ...
-
-    def set_selection(self, source: Object | None, serial: int) -> None: ...
-
-    def release(self) -> None: ...
-
-
-class Offer(Resource):
-    interface = "wl_data_offer"
-    up_to = 3
-
-    def accept(self, serial: int, mime_type: str | None) -> None: ...
-
-    def receive(self, mime_type: str, fd: ReceivedFd) -> None: ...
-
-    def destroy(self) -> None: ...
-
-    def finish_(self) -> None: ...
-
-    def set_actions(self, dnd_actions: int, preferred_action: int) -> None: ...
+        device = ServedDevice(id)
+        device.send("selection", device.send_new("data_offer", ServedOffer))
 
 
 OFFERS = [

@@ -1,28 +1,26 @@
 """A server and a client with no transport between them: two connections, a pump, and a few interfaces."""
 
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from types import ModuleType
+from types import SimpleNamespace
 
 import pytest
+import served
+from served import Compositor, Device, Devices, Seat, ServedDevice, ServedOffer, ServedRegion
 
 from syncline.protocol.connection import Connection, Limits
-from syncline.protocol.display import Callback, Display, Global, Globals, Registry, serve
-from syncline.protocol.fd import ReceivedFd
-from syncline.protocol.object import NewId, Object, Proxy, Resource
+from syncline.protocol.display import Display, Global, Globals, Registry, serve
+from syncline.protocol.object import NewId, Object, Proxy
 
 
-class ServedSurface(Resource):
+class ServedSurface(served.ServedSurface):
     """A wl_surface that writes down what happens to it."""
 
-    interface = "wl_surface"
-    up_to = 6
+    ignored = ("set_input_region", "set_buffer_transform", "offset")
 
     def __init__(self, new: NewId) -> None:
         super().__init__(new)
         self.log: list[object] = []
-        self.frames: list[Callback] = []
         self.on_scale: Callable[[], None] = lambda: None
 
     def destroy(self) -> None:
@@ -34,18 +32,11 @@ class ServedSurface(Resource):
     def damage(self, x: int, y: int, width: int, height: int) -> None:
         self.log.append(("damage", x, y, width, height))
 
-    def frame(self, callback: NewId) -> None:
-        self.frames.append(Callback(callback))
-
     def set_opaque_region(self, region: Object | None) -> None:
         self.log.append(("opaque", region))
 
-    def set_input_region(self, region: Object | None) -> None: ...
-
     def commit(self) -> None:
         raise self.error(5, "nothing to commit")
-
-    def set_buffer_transform(self, transform: int) -> None: ...
 
     def set_buffer_scale(self, scale: int) -> None:
         self.log.append(("scale", scale))
@@ -54,71 +45,15 @@ class ServedSurface(Resource):
     def damage_buffer(self, x: int, y: int, width: int, height: int) -> None:
         raise ValueError("a bug of ours")
 
-    def offset(self, x: int, y: int) -> None: ...
-
     def on_destroyed(self) -> None:
         self.log.append("destroyed")
 
 
-class ServedRegion(Resource):
-    interface = "wl_region"
-
-    def destroy(self) -> None: ...
-
-    def add(self, x: int, y: int, width: int, height: int) -> None: ...
-
-    def subtract(self, x: int, y: int, width: int, height: int) -> None: ...
+class ServedCompositor(served.ServedCompositor):
+    surface = ServedSurface
 
 
-class ServedCompositor(Resource):
-    interface = "wl_compositor"
-    up_to = 6
-
-    def create_surface(self, id: NewId) -> None:
-        ServedSurface(id)
-
-    def create_region(self, id: NewId) -> None:
-        ServedRegion(id)
-
-
-class ServedOffer(Resource):
-    interface = "wl_data_offer"
-    up_to = 3
-
-    def accept(self, serial: int, mime_type: str | None) -> None: ...
-
-    def receive(self, mime_type: str, fd: ReceivedFd) -> None: ...
-
-    def destroy(self) -> None: ...
-
-    def finish_(self) -> None: ...
-
-    def set_actions(self, dnd_actions: int, preferred_action: int) -> None: ...
-
-
-class ServedDevice(Resource):
-    interface = "wl_data_device"
-    up_to = 3
-
-    def start_drag(self, source: Object | None, origin: Object, icon: Object | None, serial: int) -> None: ...
-
-    def set_selection(self, source: Object | None, serial: int) -> None: ...
-
-    def release(self) -> None: ...
-
-
-class ServedDevices(Resource):
-    interface = "wl_data_device_manager"
-    up_to = 3
-
-    def create_data_source(self, id: NewId) -> None: ...
-
-    def get_data_device(self, id: NewId, seat: Object) -> None:
-        ServedDevice(id)
-
-
-class Surface(Proxy):
-    interface = "wl_surface"
+class Surface(served.Surface):
     ignored = ("leave", "preferred_buffer_scale", "preferred_buffer_transform")
 
     def __init__(self, new: NewId) -> None:
@@ -134,10 +69,6 @@ class Surface(Proxy):
 
 class Region(Proxy):
     interface = "wl_region"
-
-
-class Compositor(Proxy):
-    interface = "wl_compositor"
 
 
 class Frame(Proxy):
@@ -156,52 +87,10 @@ class Frame(Proxy):
         self.log.append("destroyed")
 
 
-class Offer(Proxy):
-    interface = "wl_data_offer"
-    ignored = ("offer", "source_actions", "action")
-
-
-class Device(Proxy):
-    interface = "wl_data_device"
-    ignored = ("enter", "leave", "motion", "drop")
-
-    def __init__(self, new: NewId) -> None:
-        super().__init__(new)
-        self.offers: list[Offer] = []
-        self.selected: list[Object | None] = []
-
-    def data_offer(self, id: NewId) -> None:
-        self.offers.append(Offer(id))
-
-    def selection(self, offer: Object | None) -> None:
-        self.selected.append(offer)
-
-
-class Devices(Proxy):
-    interface = "wl_data_device_manager"
-
-
-class ServedSeat(Resource):
-    interface = "wl_seat"
-    up_to = 1
-
-    def get_pointer(self, id: NewId) -> None: ...
-
-    def get_keyboard(self, id: NewId) -> None: ...
-
-    def get_touch(self, id: NewId) -> None: ...
-
-
-class Seat(Proxy):
-    interface = "wl_seat"
-    ignored = ("capabilities", "name")
-
-
-OFFERS = [
-    Global("wl_compositor", 6, ServedCompositor),
-    Global("wl_seat", 1, ServedSeat),
-    Global("wl_data_device_manager", 3, ServedDevices),
-]
+OFFERS = [Global("wl_compositor", 6, ServedCompositor), *served.OFFERS[1:]]
+KINDS = {
+    kind.__name__: kind for kind in (Compositor, Devices, Frame, Region, Seat, ServedOffer, ServedRegion)
+} | {"OFFERS": OFFERS}
 
 
 @dataclass
@@ -243,7 +132,7 @@ class Talk:
         self.pump()
         return surface, self.server.objects[surface.id]
 
-    def device(self) -> tuple["Device", ServedDevice]:
+    def device(self) -> tuple[Device, ServedDevice]:
         """The client's new data device and the server's end of it."""
         manager, seat = self.registry.bind_first(Devices), self.registry.bind_first(Seat)
         device = manager.request_new("get_data_device", Device, seat)
@@ -281,6 +170,6 @@ def talk(converse: Callable[..., Talk]) -> Talk:
 
 
 @pytest.fixture
-def kinds() -> ModuleType:
-    """The classes of this file."""
-    return sys.modules[__name__]
+def kinds() -> SimpleNamespace:
+    """What the stories name."""
+    return SimpleNamespace(**KINDS)

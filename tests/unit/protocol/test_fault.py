@@ -61,11 +61,9 @@ def test_an_exception_of_ours_passes_through(talk: Any) -> None:
 
 
 def test_a_handler_that_makes_nothing_of_a_new_id_is_our_mistake(talk: Any, kinds: Any) -> None:
-    talk.registry.bind_first(kinds.Devices).send(
-        "create_data_source", talk.client.new_id("wl_data_source", 3)
-    )
+    talk.registry.bind_first(kinds.Seat).send("get_pointer", talk.client.new_id("wl_pointer", 1))
 
-    with pytest.raises(Misuse, match="made nothing of new id wl_data_source"):
+    with pytest.raises(Misuse, match="made nothing of new id wl_pointer"):
         talk.to_server()
 
 
