@@ -32,9 +32,14 @@ class Layout:
         assert values.keys() <= default.keys(), f"{self.members!r} has no {values.keys() - default.keys()}"
         return bytearray(self.struct.pack(*(default | values).values()))
 
-    def read(self, data: bytearray, name: str) -> int:
-        """One member."""
+    def read(self, data: bytes | bytearray, name: str) -> int:
+        """One member that is a number."""
         return int(self.struct.unpack(data)[self.names.index(name)])
+
+    def text(self, data: bytes | bytearray, name: str) -> str:
+        """One member that is a name."""
+        value: bytes = self.struct.unpack(data)[self.names.index(name)]
+        return value.partition(b"\0")[0].decode(errors="replace")
 
 
 @dataclass(frozen=True)
@@ -97,6 +102,10 @@ SYNCOBJ_EVENTFD: Final = _both("d", 0xCF, "u32 handle, u32 flags, u64 point, s32
 DMA_BUF_SYNC: Final = _in("b", 0, "u64 flags")
 DMA_BUF_EXPORT_SYNC_FILE: Final = _both("b", 2, _SYNC_FILE)
 DMA_BUF_IMPORT_SYNC_FILE: Final = _in("b", 3, _SYNC_FILE)
+SYNC_FILE_INFO: Final = _both(
+    ">", 4, "name name, s32 status, u32 flags, u32 num_fences, u32 pad, u64 sync_fence_info"
+)
+SYNC_FENCE_INFO: Final = Layout("name obj_name, name driver_name, s32 status, u32 flags, u64 timestamp_ns")
 UDMABUF_CREATE: Final = _in("u", 0x42, "u32 memfd, u32 flags, u64 offset, u64 size")
 UDMABUF_FLAGS_CLOEXEC: Final = 1
 SW_SYNC_CREATE_FENCE: Final = _both("W", 0, "u32 value, name name, s32 fence")
@@ -112,6 +121,11 @@ def numbers32(values: tuple[int, ...]) -> "array[int]":
 def numbers64(values: tuple[int, ...]) -> "array[int]":
     """As __u64 in memory."""
     return array("Q", values)
+
+
+def room(layout: Layout, count: int) -> "array[int]":
+    """For so many structs, which the kernel fills."""
+    return array("B", bytes(layout.struct.size * count))
 
 
 def address(numbers: "array[int] | None") -> int:

@@ -13,6 +13,7 @@ from syncline.kms_model.uapi import (
     DmaBufSync,
     Fd,
     FdReply,
+    FenceInfo,
     GetCap,
     GetCapReply,
     HandleReply,
@@ -20,6 +21,8 @@ from syncline.kms_model.uapi import (
     Request,
     SwSyncCreateFence,
     SwSyncInc,
+    SyncFileInfo,
+    SyncFileInfoReply,
     SyncobjCreate,
     SyncobjDestroy,
     SyncobjEventfd,
@@ -174,6 +177,30 @@ def _import_fence(_node: int, request: DmaBufImportSyncFile) -> None:
     made(request.fd, abi.DMA_BUF_IMPORT_SYNC_FILE, flags=request.flags, fd=request.sync_file)
 
 
+def _info(_node: int, request: SyncFileInfo) -> SyncFileInfoReply:
+    room = abi.room(abi.SYNC_FENCE_INFO, request.num_fences)
+    _, reply = made(
+        request.fd, abi.SYNC_FILE_INFO,
+        flags=request.flags, pad=request.pad, num_fences=request.num_fences,
+        sync_fence_info=abi.address(room) if request.num_fences else 0,
+    )  # fmt: skip
+    layout, size = abi.SYNC_FILE_INFO.layout, abi.SYNC_FENCE_INFO.struct.size
+    count = layout.read(reply, "num_fences")
+    filled = room.tobytes()[: count * size]
+    fences = tuple(_fence_info(filled[at : at + size]) for at in range(0, len(filled), size))
+    return SyncFileInfoReply(layout.text(reply, "name"), layout.read(reply, "status"), count, fences)
+
+
+def _fence_info(data: bytes) -> FenceInfo:
+    layout = abi.SYNC_FENCE_INFO
+    return FenceInfo(
+        driver_name=layout.text(data, "driver_name"),
+        obj_name=layout.text(data, "obj_name"),
+        status=layout.read(data, "status"),
+        timestamp_ns=layout.read(data, "timestamp_ns"),
+    )
+
+
 def _create_fence(_node: int, request: SwSyncCreateFence) -> FdReply:
     values: dict[str, int | bytes] = {"value": request.value, "name": request.name.encode(), "fence": -1}
     return FdReply(Fd(told(request.timeline, abi.SW_SYNC_CREATE_FENCE, "fence", **values)))
@@ -201,6 +228,7 @@ IOCTLS: Final[Mapping[type[Request[Any]], Callable[[int, Any], Any]]] = {
     DmaBufSync: _sync,
     DmaBufExportSyncFile: _export_fences,
     DmaBufImportSyncFile: _import_fence,
+    SyncFileInfo: _info,
     SwSyncCreateFence: _create_fence,
     SwSyncInc: _increase,
 }

@@ -33,6 +33,7 @@ C_NAMES = {
     "DMA_BUF_IOCTL_SYNC": ("dma_buf_sync", abi.DMA_BUF_SYNC),
     "DMA_BUF_IOCTL_EXPORT_SYNC_FILE": ("dma_buf_export_sync_file", abi.DMA_BUF_EXPORT_SYNC_FILE),
     "DMA_BUF_IOCTL_IMPORT_SYNC_FILE": ("dma_buf_import_sync_file", abi.DMA_BUF_IMPORT_SYNC_FILE),
+    "SYNC_IOC_FILE_INFO": ("sync_file_info", abi.SYNC_FILE_INFO),
     "UDMABUF_CREATE": ("udmabuf_create", abi.UDMABUF_CREATE),
 }
 SINCE_6_6 = {
@@ -69,11 +70,15 @@ def _lines(names: Names, *, without: str = "") -> list[str]:
 
 
 def _program() -> str:
-    headers = ("stddef.h", "stdio.h", "drm.h", "linux/dma-buf.h", "linux/udmabuf.h")
+    headers = ("stddef.h", "stdio.h", "drm.h", "linux/dma-buf.h", "linux/sync_file.h", "linux/udmabuf.h")
     return "\n".join((
         *(f"#include <{header}>" for header in headers),
         "int main(void) {",
         *_lines(C_NAMES),
+        *(
+            f'printf("sync_fence_info.{member} %zu\\n", offsetof(struct sync_fence_info, {member}));'
+            for member in abi.SYNC_FENCE_INFO.names
+        ),
         "#ifdef DRM_IOCTL_SYNCOBJ_EVENTFD",
         *_lines(SINCE_6_6),
         "#else",
@@ -98,7 +103,7 @@ def _ours(names: Names, *, without: str = "") -> set[str]:
         offset = 0
         for member in ioctl.layout.members.split(","):
             kind, name = member.split()
-            size = {"u32": 4, "s32": 4, "u64": 8, "s64": 8}[kind]
+            size = {"u32": 4, "s32": 4, "u64": 8, "s64": 8, "name": 32}[kind]
             if name != without:
                 said.add(f"{macro}.{name} {offset} {size}")
             offset += size
@@ -115,6 +120,11 @@ def test_structs_and_numbers_are_those_of_the_systems_headers(tmp_path: Path) ->
     is_6_6 = any(line.startswith("DRM_IOCTL_SYNCOBJ_EVENTFD") for line in told)
     is_6_16 = any(line.startswith("DRM_IOCTL_SYNCOBJ_HANDLE_TO_FD.point") for line in told)
     ours = _ours(C_NAMES) | (_ours(SINCE_6_16) if is_6_16 else _ours(BEFORE_6_16))
+    offsets = (0, 32, 64, 68, 72)
+    ours |= {
+        f"sync_fence_info.{name} {at}" for name, at in zip(abi.SYNC_FENCE_INFO.names, offsets, strict=True)
+    }
+    assert abi.SYNC_FENCE_INFO.struct.size == offsets[-1] + 8
     ours |= _ours(SINCE_6_6) if is_6_6 else _ours(BEFORE_6_6, without="deadline_nsec")
     assert told == ours
 
