@@ -8,6 +8,8 @@ from syncline.clients import (
     hog,
     implicit,
     pipelined,
+    resize,
+    rude,
     shm,
     solid,
     submit_thread,
@@ -15,6 +17,7 @@ from syncline.clients import (
     userfence,
 )
 from syncline.clients.toolkit import report
+from syncline.clients.toolkit.breach import Breach
 from syncline.clients.toolkit.loop import ClientError, Context, Finished
 from syncline.clients.toolkit.options import Options
 
@@ -33,6 +36,8 @@ class Demo:
     """With one, the only image stays on the screen and there is none to draw the next frame in."""
     may_signal_early: bool = False
     has_thread: bool = False
+    is_rude: bool = False
+    has_own_size: bool = False
 
     def complete(self, options: Options) -> Options:
         """The options with this demo's own defaults filled in."""
@@ -51,6 +56,12 @@ class Demo:
         if options.no_thread and not self.has_thread:
             able = ", ".join(each.name for each in DEMOS.values() if each.has_thread)
             return f"{self.name} has no submit thread to do without; {able} has"
+        if self.is_rude and options.breaks is None:
+            return f"{self.name} needs --breaks with a rule: {', '.join(each.value for each in Breach)}"
+        if options.breaks is not None and not self.is_rude:
+            return f"{self.name} keeps the rules; rude breaks them"
+        if self.has_own_size and (options.fullscreen or options.maximised):
+            return f"{self.name} chooses its own sizes: leave out --fullscreen and --maximised"
         if options.buffers is not None and options.buffers < self.buffers_min:
             return f"{self.name} needs {self.buffers_min} buffers: one is always on the screen"
         return None
@@ -108,8 +119,24 @@ DEMOS: Final = {
             run=subsurfaces.run,
             about="an explicit parent with a synchronized and a desynchronized child",
         ),
+        Demo(
+            name="resize",
+            run=resize.run,
+            about="explicit, and another size every few frames",
+            has_own_size=True,
+        ),
+        Demo(
+            name="rude",
+            run=rude.run,
+            about="explicit, and breaks the one rule that --breaks names",
+            is_rude=True,
+        ),
     )
 }
+
+
+POLITE: Final = tuple(sorted(name for name, demo in DEMOS.items() if not demo.is_rude))
+"""Those that keep the rules, and can be run without being told more."""
 
 
 async def run_demo(demo: Demo, context: Context) -> None:

@@ -42,8 +42,15 @@ async def run(context: Context) -> None:
             window.commit(frame, image, acquire_point=acquire.point)
 
 
-def submit(surface: Surface, frame: Frame, image: ExplicitImage, acquire: Timeline) -> None:
-    """Queue the job that paints the image and then signals the newest point of `acquire`."""
+def submit(
+    surface: Surface,
+    frame: Frame,
+    image: ExplicitImage,
+    acquire: Timeline,
+    *,
+    in_points: tuple[Point, ...] = (),
+) -> None:
+    """Queue the job that paints the image, after `in_points`, and then signals the newest point of `acquire`."""
     device, options = surface.context.device, surface.context.options
     done = Point(handle=acquire.handle, point=acquire.point)
     job = device.call(
@@ -53,6 +60,7 @@ def submit(surface: Surface, frame: Frame, image: ExplicitImage, acquire: Timeli
             pitch=image.buffer.pitch,
             commands=picture(options, image.size, frame.number),
             duration_ns=options.gpu_ns,
+            in_points=in_points,
             out_points=() if options.signal_early else (done,),
             out_fence=options.signal_early,
             label=f"{options.title} {frame.number}",

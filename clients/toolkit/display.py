@@ -38,7 +38,7 @@ class Display:
             return
         # The last answers (discarded, delete_id) are on their way; a compositor that hangs gets no more time.
         deadline_ns = self.context.now_ns() + FAREWELL_NS
-        await self.context.until(self._answer(), deadline_ns=deadline_ns, ending=True)
+        await self.context.until(self.ask(), deadline_ns=deadline_ns, ending=True)
         self._link.close()
 
     def offers(self, kind: type[Proxy]) -> bool:
@@ -59,10 +59,10 @@ class Display:
 
     async def roundtrip(self) -> None:
         """Until the compositor has answered everything asked so far."""
-        await self.context.until(self._answer())
+        await self.context.until(self.ask())
 
-    def _answer(self) -> Callable[[], bool]:
-        """Ask for a sign that everything before it has been heard; returns whether it came."""
+    def ask(self) -> Callable[[], bool]:
+        """Ask for a sign that everything before it has been heard; what it gives says whether it came."""
         answered: list[int] = []
 
         def hear(serial: int) -> None:

@@ -8,6 +8,7 @@ from typing import Annotated, Final
 from cyclopts import Parameter, Token
 from cyclopts.validators import Number
 
+from syncline.clients.toolkit.breach import Breach
 from syncline.kms_model.loops import NS_PER_S
 
 NS_PER_MS: Final = 1_000_000
@@ -128,6 +129,9 @@ class Options:
 
     no_thread: bool = False
     """Have the kernel wait for a user fence in a call of the thread that draws: its last resort (submit-thread only)."""
+
+    breaks: Breach | None = None
+    """Which rule to break (rude only, which needs one)."""
 
     @property
     def gpu_ns(self) -> int:

@@ -81,9 +81,12 @@ class Window:
     def commit(self, frame: Frame, image: Image, *, acquire_point: int = 0) -> None:
         """Commit what is attached, acknowledging the configure that asked for an image of this size."""
         if self._xdg.serial is not None and image.size == self.size:
-            self._xdg.send("ack_configure", self._xdg.serial)
+            self.acknowledge(self._xdg.serial)
             self._xdg.serial = None
         self.surface.commit(frame, image.loan, acquire_point=acquire_point)
+
+    def acknowledge(self, serial: int) -> None:
+        self._xdg.send("ack_configure", serial)
 
     def _configured(self) -> None:
         width, height = self._toplevel.proposed

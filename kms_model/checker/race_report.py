@@ -13,11 +13,15 @@ MISSING = "missing"
 
 
 def clause(old: Access, new: Access) -> str:
-    """Which part of K21 it is. A read that knew of the job but did not wait for it is the reader's mistake."""
+    """Which part of K21 it is. A read that knew of the job but did not wait for it is the reader's mistake.
+
+    Who did not know of it, and had waited for an earlier one, was painted over.
+    """
     if old.writes and new.writes:
         return "two writers at once"
     reader, writer = (old, new) if new.writes else (new, old)
-    if reader is new or _was_submitted_before(writer, reader):
+    had_waited = writer.thread.number in reader.begin.vector
+    if _was_submitted_before(writer, reader) or (reader is new and not had_waited):
         return "a read before its producer's fence"
     if reader.thread.kind == "scanout":
         return "reuse before the out-fence of the commit that replaced the buffer"

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from syncline.clients.catalogue import DEMOS, run_demo
+from syncline.clients.catalogue import DEMOS, POLITE, run_demo
 from syncline.clients.toolkit.loop import Context
 from syncline.clients.toolkit.options import Mode, Options
 from syncline.clients.toolkit.report import ClientEvent, Committed, Ended, Presented, Submitted
@@ -100,7 +100,7 @@ async def watch(loop: VirtualLoop, device: Device, run: Run) -> None:
         await sleep_until(loop, loop.now_ns() + LOOK_EVERY_NS)
 
 
-@pytest.mark.parametrize("demo", sorted(DEMOS))
+@pytest.mark.parametrize("demo", POLITE)
 def test_every_demo_is_shown_whole_and_gets_every_image_back(stage: Stage, demo: str) -> None:
     run = stage((demo, Options(frames=10)))
 
