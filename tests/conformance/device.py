@@ -180,8 +180,9 @@ class Image:
     def count(self, colour: int) -> int:
         """How many pixels have that colour, whatever their alpha."""
         with mmap.mmap(self.fd, self.pitch * self.height) as pixels:
-            words = array("I", pixels[:])
-        return sum(word & 0xFF_FFFF == colour for word in words)
+            words, stride = array("I", pixels[:]), self.pitch // 4
+        rows = (words[row * stride : row * stride + self.width] for row in range(self.height))
+        return sum(word & 0xFF_FFFF == colour for row in rows for word in row)
 
 
 @dataclass(frozen=True, slots=True)
