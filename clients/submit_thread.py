@@ -37,6 +37,7 @@ from syncline.kms_model.uapi import (
     SyncobjCreate,
     SyncobjCreateUser,
     SyncobjHandleToFd,
+    SyncobjQuery,
     SyncobjTimelineWait,
     SyncobjTransfer,
     WaitFlag,
@@ -111,6 +112,9 @@ class UserFence:
                 flags=WaitFlag.FOR_SUBMIT,
             )
         )
+        # The word of the other thread is a hint; what counts is what the device tells this one.
+        value = self._device.call(SyncobjQuery(handles=(self.handle,))).points[0]
+        assert value >= self.point, "the wait ended early"
         self._tell(frame, "submit", "SYNCOBJ_TIMELINE_WAIT", since_ns)
 
     async def put_into(self, buffer: GpuBuffer, frame: Frame) -> None:

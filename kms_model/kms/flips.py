@@ -4,7 +4,8 @@ from collections.abc import Iterator
 
 from syncline.kms_model.accesses import AccessObserver, Flip, Reservation, Wait
 from syncline.kms_model.kms.display import Display
-from syncline.kms_model.kms.objects import Crtc, PlaneState
+from syncline.kms_model.kms.event import FlipEvent
+from syncline.kms_model.kms.objects import PlaneState
 from syncline.kms_model.kms.state import AtomicState
 from syncline.kms_model.observer import AwaitedPoint
 from syncline.kms_model.resv import Usage
@@ -28,7 +29,7 @@ def tell_flips(display: Display, accesses: AccessObserver, state: AtomicState) -
                 waits=waits,
                 shows=[fb.gem.resv for fb in shown if fb is not None],
                 outs=() if event is None or event.fence is None else (event.fence,),
-                user_outs=tuple(_owed(state, crtc)),
+                user_outs=_owed(event),
             ),
         )
     _tell_writeback(accesses, state)
@@ -58,7 +59,8 @@ def _waits(plane: PlaneState, *, implicit: bool) -> Iterator[Wait]:
         yield Wait(Reservation(plane.fb.gem.resv, Usage.WRITE), None)
 
 
-def _owed(state: AtomicState, crtc: Crtc) -> Iterator[AwaitedPoint]:
-    owed = state.out_points.get(crtc)
-    if owed is not None:
-        yield AwaitedPoint(owed.slot, owed.point, is_user=True)
+def _owed(event: FlipEvent | None) -> tuple[AwaitedPoint, ...]:
+    """A parked commit is promoted with its event, which has the point."""
+    if event is None or event.point is None:
+        return ()
+    return (AwaitedPoint(event.point.slot, event.point.point, is_user=True),)
