@@ -31,6 +31,7 @@ class Result(msgspec.Struct, frozen=True):
     run_class: str
     priority: int
     seconds: float
+    practice: bool = False
     messages: tuple[str, ...] = ()
 
     @property
@@ -68,6 +69,7 @@ def judge(case: Case, target: Target, *, seed: int, practice: bool) -> Result:
         run_class=case.run_class.name,
         priority=case.priority,
         seconds=round(seconds, 3),
+        practice=case.practice,
         messages=tuple(messages) if verdict not in {Verdict.PASS, Verdict.SKIP} else (),
     )
 

@@ -34,6 +34,9 @@ def test_each_end_of_a_case_is_a_verdict_of_its_own() -> None:
     assert verdict(lambda trial: trial.note("well")).reason == "well"
     assert verdict(fails).verdict is Verdict.FAIL
     assert verdict(fails, practice=True).verdict is Verdict.WARN
+    assert verdict(fails, practice=True).practice
+    asked = judge(case(fails, practice=True), VirtualTarget(), seed=0, practice=True)
+    assert asked.verdict is Verdict.FAIL
     assert verdict(fails, needs=("wl_nothing",)).reason == "needs wl_nothing"
     assert verdict(lambda trial: 1 / 0).verdict is Verdict.BROKEN
 
@@ -56,7 +59,7 @@ def test_what_never_comes_is_waited_for_no_longer_than_patience() -> None:
 
 
 def result(name: str, verdict: Verdict, reason: str = "") -> Result:
-    return Result(name, verdict, reason, ("S1",), "S", 1, 0.5, ("a message",))
+    return Result(name, verdict, reason, ("S1",), "S", 1, 0.5, messages=("a message",))
 
 
 RESULTS = (
