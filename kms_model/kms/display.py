@@ -55,6 +55,8 @@ class Display:
         """Commits in PENDING_USER: at most one per CRTC, and it is in `states`, too."""
         self._tickets = Tickets(kernel)
         self._objects: dict[int, ModeObject] = {}
+        self._orphans: list[Blob] = []
+        """Destroyed blobs that a state still has: they keep their ids until then."""
         self._next_id = self.catalogue.next_id
         self._free_ids: list[int] = []
         for layout in profile.crtcs:
@@ -66,6 +68,7 @@ class Display:
     # -- ids -----------------------------------------------------------------------------------
 
     def new_id(self) -> int:
+        self._bury_orphans()
         if self._free_ids:
             return heappop(self._free_ids)
         self._next_id += 1
@@ -80,12 +83,37 @@ class Display:
         del self._objects[gone.id]
         heappush(self._free_ids, gone.id)
 
+    def orphan(self, blob: Blob) -> None:
+        """Its maker has let go of it."""
+        self._orphans.append(blob)
+
+    def _bury_orphans(self) -> None:
+        for blob in tuple(self._orphans):
+            if not self._is_held(blob):
+                self._orphans.remove(blob)
+                self.unregister(blob)
+
+    def _is_held(self, blob: Blob) -> bool:
+        """Does what is committed, or on its way, have the blob?"""
+        crtcs = [crtc.state for crtc in self.crtcs]
+        planes = [plane.state for plane in self.planes]
+        for state in self.states:
+            crtcs += [*state.crtcs.values(), *state.old_crtcs.values()]
+            planes += [*state.planes.values(), *state.old_planes.values()]
+        return any(crtc.mode_blob is blob for crtc in crtcs) or any(
+            plane.damage_blob is blob for plane in planes
+        )
+
     def find(self, id: int, kind: type[Object]) -> Object | None:
-        found = self._objects.get(id)
+        found = self.find_any(id)
         return found if isinstance(found, kind) else None
 
     def find_any(self, id: int) -> ModeObject | None:
-        return self._objects.get(id)
+        found = self._objects.get(id)
+        if self._orphans and found in self._orphans:
+            self._bury_orphans()
+            return self._objects.get(id)
+        return found
 
     def connector(self, name: str) -> Connector:
         """A screen's, by its name; "" is the last one's. EINVAL: there is none."""

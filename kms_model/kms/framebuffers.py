@@ -98,7 +98,7 @@ class Framebuffers:
             if not self._display.is_used(fb):
                 self._display.unregister(fb)
         for blob in self._blobs.pop(file):
-            self._drop_blob(blob)
+            self._display.orphan(blob)
 
     async def take_off_screens(self, fbs: Iterable[Framebuffer]) -> None:
         """Sleep until nobody shows `fbs`, and forget them (drm_mode_rmfb_work_fn).
@@ -148,12 +148,7 @@ class Framebuffers:
         if blob not in self._blobs[file]:
             raise DeviceError(EPERM, f"blob {blob_id} is not of this file")
         self._blobs[file].remove(blob)
-        self._drop_blob(blob)
-
-    def _drop_blob(self, blob: Blob) -> None:
-        """A state that has it keeps it, under its id."""
-        if not any(crtc.state.mode_blob is blob for crtc in self._display.crtcs):
-            self._display.unregister(blob)
+        self._display.orphan(blob)
 
 
 async def _try_without(

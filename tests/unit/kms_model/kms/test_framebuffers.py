@@ -1,6 +1,7 @@
 """Framebuffers and blobs come and go (drm_framebuffer.c); what that does to the screen and to the caller."""
 
 from errno import EBUSY, EINVAL, ENOENT, EPERM, ERANGE
+from struct import pack
 
 import pytest
 
@@ -261,6 +262,31 @@ def test_a_mode_outlives_its_blobs_destruction(client, world):
     assert client.read("crtc0", "MODE_ID") == blob
     client.commit(0, ("crtc0", "MODE_ID", blob))
     assert client.framebuffer() != blob
+
+
+def test_a_destroyed_blob_goes_with_the_last_state_that_has_it(client, world):
+    client.light_up()
+    blob = client.read("crtc0", "MODE_ID")
+    client.call(ModeDestroyBlob(blob))
+
+    client.commit(Flag.ALLOW_MODESET, *client.off(0))
+
+    assert client.refused(Flag.ALLOW_MODESET, ("crtc0", "MODE_ID", blob)) == EINVAL
+    assert client.framebuffer() == blob
+
+
+def test_damage_is_told_under_its_blobs_id_until_the_next_commit(client, world):
+    shown = client.light_up()
+    blob = client.blob(pack("<4i", 0, 0, 8, 8))
+    client.commit(0, ("primary0", "FB_ID", shown), ("primary0", "FB_DAMAGE_CLIPS", blob))
+    client.call(ModeDestroyBlob(blob))
+
+    assert client.read("primary0", "FB_DAMAGE_CLIPS") == blob
+    assert client.framebuffer() != blob
+    client.commit(0, ("primary0", "FB_ID", shown))
+
+    assert client.read("primary0", "FB_DAMAGE_CLIPS") == 0
+    assert client.framebuffer() == blob
 
 
 def test_a_nonblock_commit_behind_a_removal_is_busy(client, world):
