@@ -135,8 +135,10 @@ def increase(file: File, request: SwSyncInc) -> None:
 
 
 def get_deadline(file: File, request: SwSyncGetDeadline) -> SwSyncDeadlineReply:
-    """EINVAL: not a sync_file, or not a fence of sw_sync. ENOENT: no deadline was set."""
+    """EINVAL: fields in use, not a sync_file, or not a fence of sw_sync. ENOENT: no deadline was set."""
     _timeline(file, request.timeline)
+    if request.deadline_ns or request.pad:
+        raise DeviceError(EINVAL, "deadline or pad")
     fence = fence_of(file.kernel.descriptors, request.fence)
     if not isinstance(fence, SwSyncFence):
         raise DeviceError(EINVAL, "not a sw_sync fence")

@@ -69,8 +69,12 @@ class SwSyncDeadlineReply(Record, frozen=True):
 
 
 class SwSyncGetDeadline(Request[SwSyncDeadlineReply], frozen=True):
+    """-EINVAL unless `deadline_ns`, which is what comes back, and `pad` are 0."""
+
     timeline: Fd
     fence: Fd
+    deadline_ns: int = 0
+    pad: int = 0
 
 
 class VgemFenceAttachReply(Record, frozen=True):

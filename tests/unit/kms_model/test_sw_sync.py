@@ -104,6 +104,13 @@ def test_a_deadline_is_of_sw_sync_fences_only(rig: Any) -> None:
     assert rig.errno(SwSyncGetDeadline(timeline, Fd(-1))) == EINVAL
 
 
+@pytest.mark.requirement("kernel.md 2.4")
+@pytest.mark.parametrize("used", [{"deadline_ns": 1}, {"pad": 1}])
+def test_the_question_for_a_deadline_carries_none(rig: Any, used: dict[str, int]) -> None:
+    timeline = rig.timeline()
+    assert rig.errno(SwSyncGetDeadline(timeline, rig.fence(timeline), **used)) == EINVAL
+
+
 def test_a_deadline_after_the_signal_is_ignored(rig: Any) -> None:
     timeline = rig.timeline()
     fence = rig.fence(timeline)
