@@ -113,9 +113,12 @@ class Region:
         return twin
 
     def add(self, rect: Rect) -> None:
-        if rect.is_empty or any(own.covers(rect) for own in self._rects):
+        if rect.is_empty:
             return
-        self.subtract(rect)
+        if self._rects:
+            if any(own.covers(rect) for own in self._rects):
+                return
+            self.subtract(rect)
         self._rects.append(rect)
 
     def subtract(self, hole: Rect) -> None:

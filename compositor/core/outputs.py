@@ -108,8 +108,9 @@ class Outputs:
     @property
     def deadline_ns(self) -> int | None:
         """When `tick` wants to be called."""
-        deadlines = [screen.output.deadline_ns for screen in self.screens]
-        deadlines += [watch.deadline_ns for watch in self._watches()]
+        deadlines = [each.watch.deadline_ns for each in self._darkenings]
+        for screen in self.screens:
+            deadlines += screen.output.deadline_ns, screen.flip_watch.deadline_ns
         return min(filter(None, deadlines), default=None)
 
     def _watches(self) -> list[FlipWatch]:

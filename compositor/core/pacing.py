@@ -93,6 +93,8 @@ class Pacing:
 
     @property
     def deadline_ns(self) -> int | None:
+        if not self._barriers and not self._timed:
+            return None
         dues = [_due_ns(timed[0][1], surface) for surface, timed in self._timed.items()]
         return min([*self._barriers.values(), *dues], default=None)
 

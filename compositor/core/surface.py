@@ -104,7 +104,10 @@ class Surface:
     @property
     def main_output(self) -> Output | None:
         """Whose frames its callbacks and feedback follow: the first of its outputs that really shows it."""
-        return next((output for output in self.outputs if output in self.shown_on), None)
+        for output in self.outputs:
+            if output in self.shown_on:
+                return output
+        return None
 
     @property
     def paced_by(self) -> Output | None:

@@ -24,8 +24,7 @@ class _Slot:
     def __init__(self, buffer: Buffer) -> None:
         self.buffer = buffer
         self.is_free = True
-        self.bounds = Rect(0, 0, buffer.width, buffer.height)
-        self.stale = Region((self.bounds,))
+        self.stale = Region((Rect(0, 0, buffer.width, buffer.height),))
         self._map = mmap.mmap(buffer.fd, buffer.pitch * buffer.height)
         self.memory = memoryview(self._map)
 
@@ -55,10 +54,10 @@ class Uploads:
         self._slots: list[_Slot] = []
 
     def upload(self, source: ShmBuffer, damage: Region) -> Buffer:
-        """A buffer that shows what `source` shows now. Raises PoolShrunk, DeviceError."""
+        """A buffer that shows what `source` shows now; `damage` is inside of it. Raises PoolShrunk, DeviceError."""
         self._fit(source)
         for slot in self._slots:
-            slot.stale.add_all(damage.clipped(slot.bounds))
+            slot.stale.add_all(damage)
         slot = next((each for each in self._slots if each.is_free), None) or self._grow(source)
         slot.copy(source)
         slot.is_free = False

@@ -148,7 +148,7 @@ async def _wait_for_hardware(display: Display, state: AtomicState) -> None:
         for old in table.values()
     ]
     for previous in before:
-        if previous is not None:
+        if previous is not None and not previous.hw_done.done:
             await display.kernel.wait(previous.hw_done)
 
 

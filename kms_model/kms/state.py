@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from errno import ECANCELED
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from syncline.kms_model.file import File
 from syncline.kms_model.kms.lock import AcquireContext, ModesetLock
@@ -18,6 +18,9 @@ from syncline.kms_model.kms.objects import (
 )
 from syncline.kms_model.kms.point import OutPoint, UserPoint
 from syncline.kms_model.task import Completion
+
+Placed = TypeVar("Placed", Crtc, Plane, Connector)
+State = TypeVar("State")
 
 
 class Parked(Protocol):
@@ -80,7 +83,7 @@ class AtomicState:
             await self.context.lock(crtc.lock)
             self.old_crtcs[crtc] = crtc.state
             state = self.crtcs[crtc] = crtc.state.successor()
-            self.crtcs = dict(sorted(self.crtcs.items(), key=lambda item: item[0].index))
+            self.crtcs = _in_order(self.crtcs)
         return state
 
     async def plane(self, plane: Plane) -> PlaneState:
@@ -89,7 +92,7 @@ class AtomicState:
             await self.context.lock(plane.lock)
             self.old_planes[plane] = plane.state
             state = self.planes[plane] = plane.state.successor()
-            self.planes = dict(sorted(self.planes.items(), key=lambda item: item[0].index))
+            self.planes = _in_order(self.planes)
             if state.crtc is not None:
                 await self.crtc(state.crtc)
         return state
@@ -100,7 +103,7 @@ class AtomicState:
             await self.context.lock(self._connection_lock)
             self.old_connectors[connector] = connector.state
             state = self.connectors[connector] = connector.state.successor()
-            self.connectors = dict(sorted(self.connectors.items(), key=lambda item: item[0].index))
+            self.connectors = _in_order(self.connectors)
             if state.crtc is not None:
                 await self.crtc(state.crtc)
         return state
@@ -185,3 +188,8 @@ class AtomicState:
             await self.set_plane_crtc(plane, wanted.crtc)
         for connector, wanted_connector in parked.connectors.items():
             (await self.connector(connector)).writeback = wanted_connector.writeback
+
+
+def _in_order(table: dict[Placed, State]) -> dict[Placed, State]:
+    """Objects in the order that the hardware has them, whatever order the ioctl named them in."""
+    return table if len(table) == 1 else dict(sorted(table.items(), key=lambda item: item[0].index))

@@ -61,6 +61,8 @@ class Tail:
 
     async def _wait(self, previous: CrtcCommit, what: str) -> None:
         for name, completion in (("hw_done", previous.hw_done), ("flip_done", previous.flip_done)):
+            if completion.done:  # as nearly always: no need to lie down
+                continue
             deadline_ns = self._kernel.now_ns + DEPENDENCY_NS
             if not await self._kernel.wait(completion, deadline_ns=deadline_ns, interruptible=False):
                 self._display.warn(name, f"{what}: {name} timed out")
