@@ -82,7 +82,7 @@ def _start_syncline(owned: ExitStack) -> "Place":
     folder = owned.enter_context(_folder())
     node, syncline = folder / "card0", [sys.executable, "-m", "syncline"]
     device = [*syncline, "device", "--allow-faults", "--socket", str(node)]
-    _served(device, folder, owned, lambda: node if _answers(node, socket.SOCK_SEQPACKET) else None)
+    _served(device, folder, owned, lambda: node if answers(node, socket.SOCK_SEQPACKET) else None)
     compositor = [*syncline, "compositor", "--device", str(node), "--zmq", _endpoint(node)]
     return Place(*_served(compositor, folder, owned, lambda: _display_in(folder)), Modelled(node))
 
@@ -174,10 +174,10 @@ def _served(
 
 
 def _display_in(folder: Path) -> Path | None:
-    return next((each for each in sorted(folder.glob("wayland-*")) if _answers(each)), None)
+    return next((each for each in sorted(folder.glob("wayland-*")) if answers(each)), None)
 
 
-def _answers(path: Path, kind: socket.SocketKind = socket.SOCK_STREAM) -> bool:
+def answers(path: Path, kind: socket.SocketKind = socket.SOCK_STREAM) -> bool:
     """Between bind and listen there is a socket that nobody answers at."""
     with socket.socket(socket.AF_UNIX, kind) as probe:
         return path.is_socket() and probe.connect_ex(str(path)) == 0

@@ -1,8 +1,10 @@
 """`syncline conform`: verdicts, how they are told, what they are compared with, how it ends."""
 
 import json
+import socket
 from collections.abc import Callable
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from xml.etree import ElementTree as ET
 
 import pytest
@@ -14,6 +16,7 @@ from syncline.conformance.verdict import Failure
 from syncline.lab.cli import main
 from syncline.lab.conform.baseline import load
 from syncline.lab.conform.formats import json_line, tap, write_junit
+from syncline.lab.conform.places import answers
 from syncline.lab.conform.virtual import VirtualTarget
 
 
@@ -113,3 +116,13 @@ def test_a_run_ends_with_its_code(capsys: pytest.CaptureFixture[str], tmp_path: 
     assert main(["conform", "-k", "no-such-case"]) == 2
     assert main(["conform", "--virtual", "--socket", "x"]) == 2
     assert main(["conform", "--socket", str(tmp_path / "nobody")]) == 2
+
+
+def test_a_socket_that_nobody_listens_on_yet_does_not_answer() -> None:
+    with TemporaryDirectory(prefix="syncline-") as folder, socket.socket(socket.AF_UNIX) as server:
+        path = Path(folder, "wayland-1")
+        assert not answers(path)
+        server.bind(str(path))
+        assert not answers(path)
+        server.listen()
+        assert answers(path)
