@@ -188,7 +188,7 @@ class _Sheet:
         self._write(_Line(TITLE, is_bold=True), PAD, LINE, "left")
         for number, text in enumerate(_subtitle(matrix)):
             self._write(_Line(text), PAD, (2.4 + 1.2 * number) * LINE, "left")
-        self._add_scale("share of the time that the thread sleeps", STALLED, x=LABELS)
+        self._add_scale("share of the time that a thread sleeps", STALLED, x=LABELS)
         self._add_scale("share of the bystander's frames that came late", HARMED, x=LABELS + CELLS / 2)
         self._axes.set_xlim(0, width)
         self._axes.set_ylim(height, 0)
@@ -203,7 +203,7 @@ class _Sheet:
             colour = colours((step + 0.5) / STEPS)
             self._axes.add_patch(Rectangle(place, BAR / STEPS, LINE, facecolor=colour, linewidth=0))
         self._write(_Line(text), x, y - LINE, "left")
-        self._write(_Line("0"), x, y + 2 * LINE, "left")
+        self._write(_Line("above 0"), x, y + 2 * LINE, "left")
         self._write(_Line("100 %"), x + BAR, y + 2 * LINE, "center")
 
 
@@ -213,7 +213,10 @@ def _subtitle(matrix: Matrix) -> Iterator[str]:
         f"A client whose GPU jobs take {matrix.gpu_ms:g} ms, beside a light one that plays a film of "
         f"{BYSTANDER_RATE:g} Hz on the same 60 Hz screen; {matrix.seconds:g} s a cell, {how}, seed {matrix.seed}."
     )
-    yield "p50/p99 in ms. c2p: commit to presented. f2p: begin of the frame to presented. Cells that came to the same are one."
+    yield (
+        "p50/p99 in ms. c2p: commit to presented. f2p: begin of the frame to presented, where that differs. "
+        "Cells that came to the same are one."
+    )
 
 
 def _refusal(block: Block) -> tuple[str, ...]:
@@ -252,7 +255,9 @@ def _told(cell: Cell) -> Iterator[_Line]:
         yield _Line(f"{cell.last_resort_stalls} last-resort stalls")
     for hold in cell.holds:
         yield _Line(f"{hold.why} watched {both(hold.durations)}")
-    yield _Line(f"c2p {both(cell.c2p)}, f2p {both(cell.f2p)}")
+    yield _Line(
+        f"c2p {both(cell.c2p)}" if cell.f2p == cell.c2p else f"c2p {both(cell.c2p)}, f2p {both(cell.f2p)}"
+    )
     if cell.bystander is not None and cell.bystander.missed_vblanks:
         beside = cell.bystander
         yield _Line(f"bystander: {beside.late} of {beside.frames} late", is_bold=True)

@@ -118,7 +118,7 @@ class Options:
     real: bool = False
     """As real processes, and not in this one on virtual time: some seconds for each cell."""
 
-    seconds: Annotated[float, NOT_NEGATIVE] = 4.0
+    seconds: Annotated[float, NOT_NEGATIVE] = 2.0
     """How long each cell is measured."""
 
     gpu_time: Annotated[float, NOT_NEGATIVE] = 24.0
@@ -139,7 +139,7 @@ class Options:
     def check(self) -> None:
         """Raises Usage for what cannot be measured."""
         if not 0 < self.seconds < float("inf"):  # nan is outside, too
-            raise Usage(f"--seconds {self.seconds:g}: a cell needs some time, try 4")
+            raise Usage(f"--seconds {self.seconds:g}: a cell needs some time, try 2")
 
     @property
     def length_ns(self) -> int:

@@ -1,6 +1,7 @@
 """All cells that were asked for, one after the other or as many at once as there are processors."""
 
 import os
+import signal
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
@@ -59,8 +60,13 @@ def _virtual(places: Sequence[Place], options: Options) -> Iterator[Cell]:
     if helpers == 1:
         yield from map(perform, places)
         return
-    with ProcessPoolExecutor(helpers, mp_context=get_context("spawn")) as pool:
-        yield from pool.map(perform, places)
+    ignore = (signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches helpers, too, and is for us to hear
+    with ProcessPoolExecutor(helpers, get_context("spawn"), signal.signal, ignore) as pool:
+        try:
+            yield from pool.map(perform, places)
+        except KeyboardInterrupt:
+            pool.shutdown(cancel_futures=True)
+            raise
 
 
 def _perform_virtually(options: Options, place: Place) -> Cell:

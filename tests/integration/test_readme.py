@@ -13,7 +13,18 @@ import pytest
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
 BLOCKS = [block.strip().splitlines() for block in re.findall(r"```sh\n(.*?)```", README, re.DOTALL)]
-VERBS = ("demo", "device", "compositor", "client", "screenshot", "trace", "replay", "conform", "bench")
+VERBS = (
+    "demo",
+    "device",
+    "compositor",
+    "client",
+    "screenshot",
+    "trace",
+    "replay",
+    "conform",
+    "matrix",
+    "bench",
+)
 
 pytestmark = pytest.mark.timeout(180)
 
@@ -48,7 +59,9 @@ def test_make_knows_the_target(command: list[str]) -> None:
 
 
 @pytest.mark.parametrize(
-    "command", [c for c in _commands("syncline") if c[1] in {"demo", "replay", "conform"}], ids=" ".join
+    "command",
+    [c for c in _commands("syncline") if c[1] in {"demo", "replay", "conform", "matrix"}],
+    ids=" ".join,
 )
 def test_a_command_that_stands_alone_passes(
     command: list[str], environment: dict[str, str], checkout: Path
