@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
 from itertools import product
+from math import inf
 from pathlib import Path
 from typing import Annotated, Final, NamedTuple
 
@@ -138,7 +139,7 @@ class Options:
 
     def check(self) -> None:
         """Raises Usage for what cannot be measured."""
-        if not 0 < self.seconds < float("inf"):  # nan is outside, too
+        if not 0 < self.seconds < inf:
             raise Usage(f"--seconds {self.seconds:g}: a cell needs some time, try 2")
 
     @property
