@@ -180,9 +180,11 @@ class Image:
     def count(self, colour: int) -> int:
         """How many pixels have that colour, whatever their alpha."""
         with mmap.mmap(self.fd, self.pitch * self.height) as pixels:
-            words, stride = array("I", pixels[:]), self.pitch // 4
+            data = bytearray(pixels[:])
+        data[3::4] = bytes(len(data) // 4)
+        words, stride = array("I", data), self.pitch // 4
         rows = (words[row * stride : row * stride + self.width] for row in range(self.height))
-        return sum(word & 0xFF_FFFF == colour for row in rows for word in row)
+        return sum(row.count(colour) for row in rows)
 
 
 @dataclass(frozen=True, slots=True)
