@@ -115,14 +115,17 @@ class Arranger:
         if answer is None:
             if len(self._answers) >= MAX_REMEMBERED:
                 self._answers.clear()
-            answer = self._answers[key] = self._ask(arrangement, composition)
-        return answer
+            answer = self._ask(arrangement, composition)
+            if answer is not None:
+                self._answers[key] = answer
+        return bool(answer)
 
-    def _ask(self, arrangement: Arrangement, composition: Show) -> bool:
+    def _ask(self, arrangement: Arrangement, composition: Show) -> bool | None:
+        """None: the machine had other trouble, so ask again."""
         try:
             self._device.call(self._crtc.test(self.shows(arrangement, composition)))
-        except DeviceError:
-            return False
+        except DeviceError as refusal:
+            return False if refusal.errno in ABOUT_PLANES else None
         return True
 
     def shows(self, arrangement: Arrangement, composition: Show) -> dict[Plane, Show | None]:
