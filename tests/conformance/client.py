@@ -169,11 +169,11 @@ class Client:
         params.send("destroy")
         return made
 
-    def shm_buffer(self, width: int = 64, height: int = 64) -> Thing:
-        """A wl_buffer in shared memory, grey."""
+    def shm_buffer(self, width: int = 64, height: int = 64, pixels: bytes = b"") -> Thing:
+        """A wl_buffer in shared memory, XRGB; grey unless there are pixels for it."""
         size = width * height * 4
         with tempfile.TemporaryFile() as file:
-            file.write(b"\x80" * size)
+            file.write(pixels or b"\x80" * size)
             file.flush()
             pool = self.bind("wl_shm").make("create_pool", file.fileno(), size)
         made = pool.make("create_buffer", 0, width, height, width * 4, SHM_XRGB8888)

@@ -174,7 +174,7 @@ def test_obj_11_making_the_object_does_not_disturb_what_is_shown(trial: Trial) -
     trial.expect(lambda: all(frame.outcome for frame in frames), "feedback of three bufferless commits")
 
 
-@case("S4 S15", D)
+@case("S4 S6 S15", D)
 def test_obj_12_a_descriptor_of_anything_else_is_invalid_timeline(trial: Trial) -> None:
     """A file, a memfd, a pipe, an eventfd, a socket, a sync_file, a dma-buf: each is refused by the manager."""
     device, said = trial.device, ""

@@ -1,0 +1,1 @@
+"""Synclines with one rule broken each: what the conformance suite is judged by."""

@@ -1,0 +1,5 @@
+"""Print docs/mutants.md."""
+
+from mutants.page import page
+
+print(page(), end="")

@@ -1,0 +1,305 @@
+"""Updates that are applied too early, in the wrong order, or never; and those that hold up others."""
+
+import select
+from contextlib import suppress
+from errno import ETIME
+from typing import Any
+
+from mutants.mutant import Broken, breaks
+from syncline.compositor.core import commits
+from syncline.compositor.core.commits import Commits
+from syncline.compositor.core.constraint import ConstraintState
+from syncline.compositor.core.display import Crtc
+from syncline.compositor.core.release import export_point
+from syncline.compositor.core.state import UNATTACHED
+from syncline.compositor.core.surface import ContentUpdate, Surface
+from syncline.compositor.core.waits import Waits
+from syncline.compositor.loop import Watches
+from syncline.compositor.wayland.syncobj import (
+    WpLinuxDrmSyncobjSurfaceV1 as SyncSurface,
+    WpLinuxDrmSyncobjTimelineV1 as WireTimeline,
+)
+from syncline.kms_model.uapi import (
+    DeviceError,
+    ModeAtomic,
+    SyncFileInfo,
+    SyncobjQuery,
+    SyncobjTimelineWait,
+    WaitFlag,
+)
+
+LOW = 0xFFFF_FFFF
+FAR_NS = 10**15
+LEAK_EVERY = 64
+Question = tuple[int, int, bool]
+
+
+def _let_go(update: ContentUpdate) -> None:
+    for constraint in update.constraints:
+        constraint.state = ConstraintState.RELEASED
+
+
+def _forget_to_wake(self: Waits, update: ContentUpdate, constraint: Any, now_ns: int) -> None:
+    """It waits, and nobody watches."""
+    self._journal.wait_begins(update, constraint.why, now_ns)
+    update.constraints.append(constraint)
+    self._pending[constraint] = update
+
+
+# Too early.
+
+
+@breaks("S56", at=(Waits, "await_point"), killed_by="ACQ-03 ACQ-05 ACQ-31 SUB-04 SUB-08 PRE-05")
+def does_not_wait(_await: Broken, self: Waits, update: ContentUpdate, **_: Any) -> None:
+    """Acquire points are ignored."""
+
+
+@breaks("S56 G4", at=(Waits, "_question"), killed_by="ACQ-03 TEA-02")
+def takes_any_fence(question: Broken, self: Waits, constraint: Any) -> Question:
+    """An image is ready when its fence exists, and nobody else waits for it."""
+    handle, point, _ = question(self, constraint)
+    return handle, point, True
+
+
+@breaks("S56", at=(Waits, "_question"), killed_by="ACQ-05")
+def waits_for_the_point_before(question: Broken, self: Waits, constraint: Any) -> Question:
+    """The wait is for one value less."""
+    handle, point, available = question(self, constraint)
+    return handle, max(point - 1, 1), available
+
+
+@breaks("S25", at=(Waits, "_question"), killed_by="ACQ-06")
+def waits_for_the_low_word(question: Broken, self: Waits, constraint: Any) -> Question:
+    """Acquire points are waited for in their low 32 bits."""
+    handle, point, available = question(self, constraint)
+    return handle, point & LOW, available
+
+
+@breaks("S57", at=(Waits, "_is_satisfied"), killed_by="ACQ-02")
+def takes_errors_for_signals(_satisfied: Broken, self: Waits, constraint: Any, now_ns: int) -> bool:
+    """Whatever the machine answers but a timeout means ready, also that there is no fence yet."""
+    handle, point, available = self._question(constraint)
+    flags = WaitFlag.AVAILABLE if available else 0
+    question = SyncobjTimelineWait(handles=(handle,), points=(point,), flags=flags)
+    try:
+        self._device.call(question)
+    except DeviceError as refusal:
+        return refusal.errno != ETIME
+    return True
+
+
+@breaks("S56", at=(Waits, "point_ready"), killed_by="ACQ-30")
+def believes_every_wake(_ready: Broken, self: Waits, watch: int, now_ns: int) -> Any:
+    """An eventfd that rings is a point reached."""
+    update, constraint = self._by_watch.pop(watch)
+    constraint.watch = None
+    self._release(update, constraint, now_ns)
+    return update
+
+
+@breaks("S56 S68", at=(Waits, "_watch"), killed_by="ACQ-28")
+def takes_a_failed_wait_for_a_signal(
+    watch: Broken, self: Waits, update: ContentUpdate, constraint: Any, now_ns: int
+) -> None:
+    """What cannot be waited for is ready."""
+    watch(self, update, constraint, now_ns)
+    if constraint.watch is None:
+        self._release(update, constraint, now_ns)
+
+
+@breaks("S56", at=(commits, "enqueue"), killed_by="SUB-04")
+def merges_waits_away(enqueue: Broken, new: ContentUpdate) -> None:
+    """A cached update without a buffer takes the wait of the one before with it."""
+    if new.synchronized and new.loan is None:
+        for old in new.surface.queue:
+            _let_go(old)
+    enqueue(new)
+
+
+@breaks("S56 S87", at=(Commits, "_constrain"), killed_by="ACQ-31 SUB-08")
+def waits_once_per_buffer(constrain: Broken, self: Commits, update: ContentUpdate, now_ns: int) -> None:
+    """A buffer that another surface has too is not waited for again."""
+    loan = update.loan
+    others = [each for each in self._stage.releases.open if loan and each.surface != loan.surface]
+    if loan is None or loan.buffer not in {each.buffer for each in others}:
+        constrain(self, update, now_ns)
+
+
+# Out of order, or not whole.
+
+
+@breaks("S60 C5", at=(commits, "enqueue"), killed_by="ACQ-08 ACQ-09 ACQ-10")
+def newer_updates_overtake(enqueue: Broken, new: ContentUpdate) -> None:
+    """A newer update does not let an older one wait."""
+    for old in new.surface.queue:
+        _let_go(old)
+    enqueue(new)
+
+
+@breaks("S60 C10", at=(commits, "enqueue"), killed_by="ACQ-09")
+def null_overtakes(enqueue: Broken, new: ContentUpdate) -> None:
+    """A NULL does not let an older update wait."""
+    if new.state.attached is None:
+        for old in new.surface.queue:
+            _let_go(old)
+    enqueue(new)
+
+
+@breaks("S60 S69", at=(commits, "enqueue"), killed_by="ACQ-10")
+def bufferless_updates_overtake(enqueue: Broken, new: ContentUpdate) -> None:
+    """An update without a buffer does not let an older one wait."""
+    if new.state.attached is UNATTACHED:
+        for old in new.surface.queue:
+            _let_go(old)
+    enqueue(new)
+
+
+@breaks("S60", at=(Commits, "commit"), killed_by="ACQ-08")
+def newer_buffers_drop_unready_ones(commit: Broken, self: Commits, surface: Surface, now_ns: int) -> None:
+    """A commit with a buffer throws away what waits."""
+    if surface.pending.attached is not UNATTACHED:
+        queue = list(surface.queue)
+        surface.queue.clear()
+        for update in queue:
+            update.applied = True
+            self._stage.waits.cancel(update, now_ns)
+            self._stage.feedback.discard_update(update)
+            if update.loan is not None:
+                self._stage.releases.retire(update.loan, now_ns)
+    commit(self, surface, now_ns)
+
+
+@breaks("S59", at=(Commits, "commit"), killed_by="ACQ-02")
+def blanks_while_it_waits(commit: Broken, self: Commits, surface: Surface, now_ns: int) -> None:
+    """What was shown goes when its successor is committed, ready or not."""
+    commit(self, surface, now_ns)
+    if surface.queue and surface.queue[-1].loan is not None:
+        self._replace_content(surface, None, now_ns)
+        surface.extent = None
+        self._layout.changed()
+        self._layout.settle(now_ns)
+
+
+@breaks("S69", at=(Commits, "commit"), killed_by="ACQ-10")
+def crops_at_commit(commit: Broken, self: Commits, surface: Surface, now_ns: int) -> None:
+    """A viewport takes effect at once, its buffer when it is ready."""
+    commit(self, surface, now_ns)
+    if surface.queue and surface.content is not None:
+        surface.current.viewport_source = surface.queue[-1].state.viewport_source
+        surface.current.viewport_destination = surface.queue[-1].state.viewport_destination
+        surface.extent = self._extent(surface)
+
+
+# Never, or at others' cost.
+
+
+@breaks("S61", at=(Commits, "settle"), killed_by="ACQ-11 ACQ-12 SUB-03")
+def one_waits_for_all(settle: Broken, self: Commits, root: Surface, now_ns: int) -> None:
+    """While any surface waits no other is updated."""
+    if not self._stage.waits._pending:
+        settle(self, root, now_ns)
+
+
+@breaks("S62", at=(Waits, "_release"), killed_by="ACQ-04")
+def wants_the_very_value(
+    release: Broken, self: Waits, update: ContentUpdate, constraint: Any, now_ns: int
+) -> None:
+    """A timeline that has gone past the acquire point has missed it."""
+    handle, point, _ = self._question(constraint)
+    if self._device.call(SyncobjQuery(handles=(handle,))).points == (point,):
+        release(self, update, constraint, now_ns)
+
+
+@breaks("S63 S67", at=(Waits, "_begin"), killed_by="ACQ-01 ACQ-26")
+def waits_for_changes_only(
+    begin: Broken, self: Waits, update: ContentUpdate, constraint: Any, now_ns: int
+) -> None:
+    """A point signalled before its commit is not noticed."""
+    if self._is_satisfied(constraint, now_ns):
+        _forget_to_wake(self, update, constraint, now_ns)
+    else:
+        begin(self, update, constraint, now_ns)
+
+
+@breaks("S67", at=(Waits, "_begin"), killed_by="ACQ-26")
+def wants_rising_values(
+    begin: Broken, self: Waits, update: ContentUpdate, constraint: Any, now_ns: int
+) -> None:
+    """An acquire point below one used before on its timeline is never ready."""
+    highest = vars(self).setdefault("highest", {})
+    timeline, value = constraint.point.timeline, constraint.point.value
+    if value < highest.get(timeline.handle, 0):
+        _forget_to_wake(self, update, constraint, now_ns)
+    else:
+        highest[timeline.handle] = value
+        begin(self, update, constraint, now_ns)
+
+
+def _books_none(_book: Broken, self: Watches) -> None:
+    """No second look."""
+
+
+@breaks("S64", at=(Waits, "tick"), killed_by="ACQ-29", also=((Watches, "_book_watchdog", _books_none),))
+def never_looks_again(_tick: Broken, self: Waits, now_ns: int) -> Any:
+    """A wake that gets lost is lost."""
+    self._watchdog_ns = self._watchdog_ns and now_ns + FAR_NS
+    return iter(())
+
+
+def _keeps_its_fence(hold: Broken, self: Waits, update: ContentUpdate, constraint: Any, now_ns: int) -> None:
+    handle, point, _ = self._question(constraint)
+    with suppress(DeviceError):  # there may be none yet
+        vars(self).setdefault("fences", {})[constraint] = export_point(self._device, handle, point)
+    hold(self, update, constraint, now_ns)
+
+
+@breaks("S65", at=(Waits, "_release"), killed_by="ACQ-27", also=((Waits, "_hold", _keeps_its_fence),))
+def waits_for_success(
+    release: Broken, self: Waits, update: ContentUpdate, constraint: Any, now_ns: int
+) -> None:
+    """A fence that ends in error is not signalled."""
+    fence, failed = vars(self)["fences"].pop(constraint, None), vars(self).setdefault("failed", set())
+    if fence is not None:
+        inside = self._device.call(SyncFileInfo(fd=fence, num_fences=1)).fences
+        self._device.close_fd(fence)
+        if any(each.status < 0 for each in inside):
+            failed.add(constraint)
+    if constraint not in failed:
+        release(self, update, constraint, now_ns)
+
+
+@breaks("S66", at=(SyncSurface, "set_acquire_point"), killed_by="ACQ-07")
+def takes_zero_for_nothing(set_point: Broken, self: SyncSurface, timeline: WireTimeline, point: int) -> None:
+    """An acquire point of value 0 counts as not set."""
+    if point:
+        set_point(self, timeline, point)
+
+
+@breaks("S24", at=(Watches, "_fire"), killed_by="ACQ-23")
+def keeps_an_eventfd_for_every_wait(fire: Broken, self: Watches, fd: int) -> None:
+    """Of the waits one in many leaves a descriptor behind."""
+    waits = vars(self).setdefault("waits", [])
+    waits.append(select.epoll() if len(waits) % LEAK_EVERY == 0 else None)
+    fire(self, fd)
+
+
+@breaks("S97", at=(Crtc, "flip"), killed_by="ACQ-24")
+def keeps_implicit_fences(flip: Broken, self: Crtc, shows: Any, **how: Any) -> ModeAtomic:
+    """The display waits for implicit fences of explicit buffers."""
+    request: ModeAtomic = flip(self, shows, **{**how, "in_fences": {}})
+    return request
+
+
+@breaks("S96 S97", at=(Commits, "_constrain"), killed_by="ACQ-24")
+def waits_twice(constrain: Broken, self: Commits, update: ContentUpdate, now_ns: int) -> None:
+    """An explicit buffer is waited for in both ways."""
+    constrain(self, update, now_ns)
+    if update.loan is not None and update.loan.explicit:
+        self._stage.waits.await_writers(update, update.loan.buffer, now_ns)
+
+
+@breaks("S95", at=(Commits, "settle"), killed_by="ACQ-25 REL-11")
+def neglects_the_hidden(settle: Broken, self: Commits, root: Surface, now_ns: int) -> None:
+    """Updates of a window that cannot be seen are kept until it can."""
+    if root.content is None or root.shown_on:
+        settle(self, root, now_ns)
