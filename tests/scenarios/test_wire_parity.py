@@ -104,6 +104,13 @@ async def act(
     device.close()
 
 
+@pytest.mark.requirement("F24", "S2")
+def test_user_fences_take_the_words_of_dma_fences() -> None:
+    dma, user = (perform([demo], over_messages=False) for demo in ("solid", "userfence"))
+
+    assert [line.replace("userfence", "solid") for line in user.messages] == dma.messages
+
+
 @pytest.mark.requirement("TRN-01", "TRN-03")
 @pytest.mark.parametrize("cast", [[demo] for demo in POLITE] + [list(POLITE)], ids="+".join)
 def test_both_wires_tell_the_same_story(cast: list[str]) -> None:

@@ -27,6 +27,7 @@ def empty_runtime_dir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         pytest.param(["rude", "--breaks", "wind"], "wind", id="unknown rule"),
         pytest.param(["resize", "--fullscreen"], "its own sizes", id="no size of its own"),
         pytest.param(["solid", "--buffers", "1"], "needs 2 buffers", id="too few images"),
+        pytest.param(["solid", "--no-thread"], "submit-thread has", id="no thread to do without"),
         pytest.param(["solid", "--size", "wide"], "WIDTHxHEIGHT", id="bad value"),
         pytest.param(["solid", "--size", "99999x9"], "a side of more than 8192 pixels", id="too wide"),
         pytest.param(["solid", "--title", "x" * 513], "513 characters, and 512 are drawn", id="too long"),

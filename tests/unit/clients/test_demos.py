@@ -8,7 +8,15 @@ import pytest
 
 from syncline.clients.toolkit.loop import ClientError, Context
 from syncline.clients.toolkit.options import Mode, Options
-from syncline.clients.toolkit.report import ClientEvent, Committed, Ended, Presented, Released, Submitted
+from syncline.clients.toolkit.report import (
+    ClientEvent,
+    Committed,
+    Ended,
+    Presented,
+    Released,
+    Submitted,
+    Waited,
+)
 from syncline.kms_model import tag
 
 MS = 1_000_000
@@ -104,6 +112,29 @@ def test_images_that_never_come_back_are_given_two_seconds_and_then_counted(play
 
     end = ending(worlds[0].events)
     assert (end.owed, end.paid) == (3, 0)
+
+
+@pytest.mark.requirement("F27", "F37")
+@pytest.mark.parametrize("no_thread", [False, True])
+def test_submit_thread_needs_no_timelines_and_commits_only_what_is_finished(
+    play: Play, no_thread: bool
+) -> None:
+    faults: list[tag.Torn] = []
+
+    def watch(world: Any, _context: Context) -> None:
+        world.without = {"wp_linux_drm_syncobj_manager_v1"}
+        world.on_commit = lambda commit: faults.extend(tag.torn(commit.buffer.pixels))
+
+    world = play("submit-thread", Options(frames=5, gpu_ms=8.0, no_thread=no_thread), watch)
+
+    waits = of(Waited, world.events)
+    thread, call = ("main", "SYNCOBJ_TRANSFER") if no_thread else ("submit", "SYNCOBJ_TIMELINE_WAIT")
+    assert [(each.frame, each.thread, each.call) for each in waits] == [
+        (frame, thread, call) for frame in range(1, 6)
+    ]
+    assert all(each.waited_ns >= 8 * MS for each in waits)
+    assert len(world.commits) == 5
+    assert not faults
 
 
 @pytest.mark.requirement("S56")

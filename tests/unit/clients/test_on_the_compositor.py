@@ -184,6 +184,14 @@ def test_two_images_are_enough_and_never_painted_while_they_are_shown(stage: Sta
     assert run.torn == []
 
 
+@pytest.mark.requirement("S57", "C5")
+def test_a_pipelined_client_shows_more_frames_of_the_same_jobs_and_skips_none(stage: Stage) -> None:
+    ends = {demo: stage((demo, Options(seconds=2.0, gpu_ms=20.0))).end() for demo in ("solid", "pipelined")}
+
+    assert ends["pipelined"].presented > 1.6 * ends["solid"].presented, "50 a second against 30"
+    assert ends["pipelined"].discarded <= 2, "what is under way at the end may not be shown"
+
+
 def test_the_same_cast_gives_the_same_events(stage: Stage) -> None:
     cast = (("solid", Options(frames=12, client_id=1)), ("implicit", Options(frames=12, client_id=2)))
     assert stage(*cast).events == stage(*cast).events

@@ -9,10 +9,11 @@ from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
-from syncline.compositor.core.policy import Policy
+from syncline.compositor.core.policy import Policy, Sync
 from syncline.compositor.loop import Driver
 from syncline.kms_model.device import Device
 from syncline.kms_model.local import LocalNode
@@ -212,7 +213,9 @@ class WorkingLoop(VirtualLoop):
 class World:
     """Device, compositor and virtual time."""
 
-    def __init__(self, caps: dict[str, int] | None = None, *, work_ns: int = 0) -> None:
+    def __init__(
+        self, caps: dict[str, int] | None = None, *, work_ns: int = 0, sync: Sync = Sync.USER
+    ) -> None:
         self.loop = WorkingLoop(work_ns) if work_ns else VirtualLoop()
         self._faults: list[BaseException] = []
         self.loop.set_exception_handler(self._fault)
@@ -221,7 +224,7 @@ class World:
         self.theirs = self.node.open("card")
         self.reports = []
         self.driver = Driver(
-            self.loop, self.card, policy=Policy(), caps=caps or {}, report=self.reports.extend
+            self.loop, self.card, policy=Policy(sync=sync), caps=caps or {}, report=self.reports.extend
         )
         self.clients: list[Client] = []
 
@@ -330,11 +333,11 @@ def client(world: World) -> Client:
 
 @pytest.fixture
 def make_world():
-    """A world of other capabilities, `make_world({"wl_compositor": 5})`, or one in which work takes time."""
+    """A world of other capabilities, `make_world({"wl_compositor": 5})` or `sync=`, or one in which work takes time."""
     worlds = []
 
-    def make(caps: dict[str, int] | None = None, *, work_ns: int = 0) -> World:
-        worlds.append(World(caps, work_ns=work_ns))
+    def make(caps: dict[str, int] | None = None, **how: Any) -> World:
+        worlds.append(World(caps, **how))
         return worlds[-1]
 
     yield make

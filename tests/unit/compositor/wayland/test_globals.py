@@ -2,8 +2,11 @@
 
 import pytest
 
+from syncline.compositor.core.policy import Sync
 from syncline.compositor.wayland.globals import SPOKEN, CapError, parse_caps
 from syncline.protocol import schema
+
+DMABUF, SYNCOBJ = "zwp_linux_dmabuf_v1", "wp_linux_drm_syncobj_manager_v1"
 
 
 def test_every_global_is_offered_at_the_version_of_the_table(client) -> None:
@@ -50,6 +53,23 @@ def test_a_cap_of_zero_hides_the_global(make_world) -> None:
 
     assert "wp_linux_drm_syncobj_manager_v1" not in offered
     assert "wl_output" not in offered
+
+
+@pytest.mark.parametrize(
+    ("sync", "hidden"),
+    [
+        (Sync.NONE, {DMABUF, SYNCOBJ}),
+        (Sync.IMPLICIT, {SYNCOBJ}),
+        (Sync.DMA, set()),
+        (Sync.USER, set()),
+    ],
+)
+def test_what_it_cannot_do_is_not_offered(make_world, sync, hidden) -> None:
+    client = make_world(sync=sync).client()
+
+    offered = {interface for interface, _ in client.registry.globals.values()}
+
+    assert {each.interface for each in SPOKEN} - offered == hidden
 
 
 def test_caps_are_read_from_words() -> None:
