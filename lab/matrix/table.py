@@ -53,9 +53,9 @@ def _table(compositor: str, rows: Sequence[Block], reasons: Sequence[str]) -> Ta
     )  # fmt: skip
     for heading in ("client", "acquire"):
         table.add_column(heading, no_wrap=True)
-    table.add_column("who stalls, in which call", min_width=21)
-    for heading in ("c2p", "f2p", "missed"):
-        table.add_column(heading, justify="right", no_wrap=True)
+    table.add_column("who stalls, in which call", overflow="fold")
+    for heading, width in (("c2p", 9), ("f2p", 9), ("missed", 6)):
+        table.add_column(heading, justify="right", no_wrap=True, min_width=width)
     for block in rows:
         table.add_row(*_cells(block, reasons), style=_style(block))
     return table

@@ -11,7 +11,7 @@ from syncline.lab.matrix.table import print_matrix
 from syncline.lab.matrix.verdict import Bystander, Cell, Stall
 from syncline.lab.spread import Spread
 
-TIMES = Spread(count=9, p50=24_000_000, p99=124_440_000, max=124_440_000)
+TIMES = Spread(count=9, p50=124_440_000, p99=1_024_440_000, max=1_024_440_000)
 STALLS = {
     "submit-thread": Stall(
         thread="client submit thread", call="SYNCOBJ_TIMELINE_WAIT", behind="", durations=TIMES, share=0.5
@@ -54,7 +54,7 @@ def test_nothing_is_cut_off_and_reasons_stand_below() -> None:
     assert "…" not in page
     assert page.count("cannot (1)") == 2
     assert "(1) only with --sync user." in page
-    assert page.count("24.0/124.4") == 6, "for each of two rows that came to the same everywhere it works"
+    assert page.count("124.4/1024.4") == 6, "for each of two rows that came to the same everywhere it works"
     assert "8 of 12 cells work; 4 of these claim isolation, and none cost the bystander a" in page
     assert page.rstrip().endswith("Repeat: syncline matrix --seed 7")
 
