@@ -17,7 +17,7 @@ NS_PER_MS: Final = 1_000_000
 READINGS: Final = (
     "stalls: a thread sleeps in that call until somebody's work is done; p50/p99 in ms.",
     "c2p, f2p: from the commit, and from the beginning of the frame, to the vblank that showed it; p50/p99 in ms.",
-    "missed: vblanks by which the frames of a light client beside it came later than they were ready.",
+    "lost: vblanks by which the frames of a light client beside it came later than they were ready.",
 )
 
 
@@ -54,7 +54,7 @@ def _table(compositor: str, rows: Sequence[Block], reasons: Sequence[str]) -> Ta
     for heading in ("client", "acquire"):
         table.add_column(heading, no_wrap=True)
     table.add_column("who stalls, in which call", overflow="fold")
-    for heading, width in (("c2p", 9), ("f2p", 9), ("missed", 6)):
+    for heading, width in (("c2p", 9), ("f2p", 9), ("lost", 4)):
         table.add_column(heading, justify="right", no_wrap=True, min_width=width)
     for block in rows:
         table.add_row(*_cells(block, reasons), style=_style(block))
