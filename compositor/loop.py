@@ -1,6 +1,7 @@
 """The only place of the compositor that waits: device, clients, watched points and deadlines on one loop."""
 
 import os
+import select
 from collections.abc import Callable, Mapping
 from errno import ETIME
 from typing import Final
@@ -25,13 +26,14 @@ WATCHDOG_NS: Final = 1_000_000_000
 
 
 class Watches:
-    """SYNCOBJ_EVENTFD registrations: the core's `Watcher`. An eventfd that has fired is used again."""
+    """The core's `Watcher`: SYNCOBJ_EVENTFD registrations, whose eventfds are used again, and sync_files."""
 
     def __init__(self, loop: Loop, device: DeviceFile, on_ready: Callable[[int], None]) -> None:
         self._loop = loop
         self._device = device
         self._on_ready = on_ready
         self._watched: dict[int, tuple[int, int, bool]] = {}
+        self._fences: set[int] = set()
         self._idle: list[int] = []
         self._watchdog: Deadline | None = None
 
@@ -50,19 +52,37 @@ class Watches:
             self._book_watchdog()
         return fd
 
+    def watch_fence(self, fence: Fd) -> int | None:
+        """Its own number is the watch's."""
+        patience = select.poll()
+        patience.register(fence, select.POLLIN)
+        if patience.poll(0):
+            os.close(fence)
+            return None
+        self._fences.add(fence)
+        self._loop.add_reader(fence, lambda: self._signalled(fence))
+        return fence
+
     def unwatch(self, watch: int) -> None:
-        """The device may still ring it, so it is not used again."""
-        del self._watched[watch]
+        """The device may still ring an eventfd, so it is not used again."""
+        if watch in self._fences:
+            self._fences.remove(watch)
+        else:
+            del self._watched[watch]
         self._loop.remove_reader(watch)
         os.close(watch)
 
     def close(self) -> None:
         if self._watchdog is not None:
             self._watchdog.cancel()
-        for fd in self._watched:
-            self._loop.remove_reader(fd)
-        for fd in [*self._watched, *self._idle]:
+        for fd in [*self._watched, *self._fences]:
+            self.unwatch(fd)
+        for fd in self._idle:
             os.close(fd)
+
+    def _signalled(self, fence: int) -> None:
+        self.unwatch(fence)
+        self._on_ready(fence)
 
     def _fire(self, fd: int) -> None:
         os.eventfd_read(fd)

@@ -2,6 +2,7 @@
 
 import mmap
 import os
+import select
 import weakref
 from collections.abc import Callable
 from contextlib import suppress
@@ -112,6 +113,7 @@ class EventfdWatcher:
         self.file = file
         self.watches: dict[int, int] = {}
         self.lose_wakes = False
+        self.fences: set[int] = set()
         self._numbers = count(1)
 
     def watch(self, handle: int, point: int, *, available: bool) -> int:
@@ -126,23 +128,30 @@ class EventfdWatcher:
         self.watches[number] = fd
         return number
 
+    def watch_fence(self, fence: Fd) -> int | None:
+        if select.select([fence], [], [], 0)[0]:
+            os.close(fence)
+            return None
+        number = next(self._numbers)
+        self.watches[number] = fence
+        self.fences.add(number)
+        return number
+
     def unwatch(self, watch: int) -> None:
         os.close(self.watches.pop(watch))
+        self.fences.discard(watch)
 
     def fire(self, watch: int) -> None:
         """A wake without a reason."""
         os.eventfd_write(self.watches[watch], 1)
 
     def take_fired(self) -> int | None:
-        if self.lose_wakes:
-            return None
-        for number, fd in self.watches.items():
-            try:
-                os.eventfd_read(fd)
-            except BlockingIOError:
-                continue
-            self.unwatch(number)
-            return number
+        """A readable sync_file is no wake that could get lost."""
+        able = [number for number in self.watches if number in self.fences or not self.lose_wakes]
+        for number in able:
+            if select.select([self.watches[number]], [], [], 0)[0]:
+                self.unwatch(number)
+                return number
         return None
 
 

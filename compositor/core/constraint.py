@@ -34,9 +34,8 @@ class AcquirePoint:
 
 @dataclass(eq=False, slots=True)
 class ImplicitFence:
-    """The write fences found in the buffer's dma_resv at commit, as a binary syncobj of ours."""
+    """The write fences found in the buffer's dma_resv at commit, as a sync_file that is watched."""
 
-    handle: int
     state: ConstraintState = ConstraintState.PENDING
     watch: int | None = None
     since_ns: int = 0

@@ -85,6 +85,13 @@ class Watcher(Protocol):
         """
         ...
 
+    def watch_fence(self, fence: Fd) -> int | None:
+        """The same for a sync_file, which is the watcher's from here on. None: it has signalled.
+
+        It can be polled itself, so a wake of this kind is true and cannot get lost.
+        """
+        ...
+
     def unwatch(self, watch: int) -> None:
         """Forget it. No `point_ready` for this number afterwards. Not called for one already reported."""
         ...

@@ -1,8 +1,8 @@
 """Waiting for constraints without waiting: a question to the device, else a watch at the loop edge.
 
-The device is always asked before a wake is believed, and only "yes" counts as yes: any error but a
-timeout leaves the update waiting (ACQ-28, ACQ-30). A wake that got lost is found by asking again once a
-second (ACQ-29).
+About a point the device is always asked before a wake is believed, and only "yes" counts as yes: any error but
+a timeout leaves the update waiting (ACQ-28, ACQ-30). A wake that got lost is found by asking again once a
+second (ACQ-29). The sync_file of an implicit buffer is polled itself: that is the answer.
 """
 
 from collections.abc import Iterator
@@ -19,11 +19,6 @@ from syncline.kms_model.uapi import (
     DeviceFile,
     DmaBufExportSyncFile,
     DmaBufSyncFlag,
-    HandleFlag,
-    SyncFileInfo,
-    SyncobjCreate,
-    SyncobjDestroy,
-    SyncobjFdToHandle,
     SyncobjTimelineWait,
     WaitFlag,
 )
@@ -55,20 +50,18 @@ class Waits:
     def await_writers(self, update: ContentUpdate, buffer: Buffer, now_ns: int) -> None:
         """The write fences in an implicit buffer's dma_resv, if any is unsignalled."""
         fence = self._device.call(DmaBufExportSyncFile(fd=buffer.fd, flags=DmaBufSyncFlag.READ)).fd
-        try:
-            if self._device.call(SyncFileInfo(fd=fence)).status != 0:
-                return
-            handle = self._device.call(SyncobjCreate()).handle
-            self._device.call(SyncobjFdToHandle(fd=fence, handle=handle, flags=HandleFlag.SYNC_FILE))
-        finally:
-            self._device.close_fd(fence)
-        self._hold(update, ImplicitFence(handle), now_ns)
+        watch = self._watcher.watch_fence(fence)
+        if watch is not None:
+            constraint = ImplicitFence(watch=watch)
+            self._by_watch[watch] = update, constraint
+            self._hold(update, constraint, now_ns)
 
     def _begin(self, update: ContentUpdate, constraint: AcquirePoint, now_ns: int) -> None:
         if self._is_satisfied(constraint, now_ns):
             constraint.state = ConstraintState.RELEASED
             return
         self._hold(update, constraint, now_ns)
+        self._watch(update, constraint, now_ns)
 
     def _hold(self, update: ContentUpdate, constraint: Fenced, now_ns: int) -> None:
         """It is not satisfied, as far as we know: the watch tells at once if that has changed."""
@@ -76,21 +69,13 @@ class Waits:
         update.constraints.append(constraint)
         self._pending[constraint] = update
         self._journal.wait_begins(update, constraint.why, now_ns)
-        self._watch(update, constraint, now_ns)
         self._watchdog_ns = self._watchdog_ns or now_ns + WATCHDOG_NS
 
     # -- asking and watching ----------------------------------------------------------------------
 
-    def _question(self, constraint: Fenced) -> tuple[int, int, bool]:
-        match constraint:
-            case AcquirePoint(point=point, available_is_enough=enough):
-                return point.timeline.handle, point.value, enough
-            case ImplicitFence(handle=handle):
-                return handle, 0, False
-
-    def _is_satisfied(self, constraint: Fenced, now_ns: int) -> bool:
-        handle, point, available = self._question(constraint)
-        flags = WaitFlag.FOR_SUBMIT | (WaitFlag.AVAILABLE if available else 0)
+    def _is_satisfied(self, constraint: AcquirePoint, now_ns: int) -> bool:
+        handle, point = constraint.point.timeline.handle, constraint.point.value
+        flags = WaitFlag.FOR_SUBMIT | (WaitFlag.AVAILABLE if constraint.available_is_enough else 0)
         try:
             self._device.call(SyncobjTimelineWait(handles=(handle,), points=(point,), flags=flags))
         except DeviceError as refusal:
@@ -99,10 +84,10 @@ class Waits:
             return False
         return True
 
-    def _watch(self, update: ContentUpdate, constraint: Fenced, now_ns: int) -> None:
-        handle, point, available = self._question(constraint)
+    def _watch(self, update: ContentUpdate, constraint: AcquirePoint, now_ns: int) -> None:
+        handle, point = constraint.point.timeline.handle, constraint.point.value
         try:
-            constraint.watch = self._watcher.watch(handle, point, available=available)
+            constraint.watch = self._watcher.watch(handle, point, available=constraint.available_is_enough)
         except DeviceError as refusal:  # the watchdog will ask instead
             self._journal.refused(refusal, "watching a point", now_ns)
             return
@@ -115,7 +100,7 @@ class Waits:
             return None
         update, constraint = found
         constraint.watch = None
-        if self._is_satisfied(constraint, now_ns):
+        if isinstance(constraint, ImplicitFence) or self._is_satisfied(constraint, now_ns):
             self._release(update, constraint, now_ns)
             return update
         self._watch(update, constraint, now_ns)
@@ -133,13 +118,8 @@ class Waits:
             del self._by_watch[constraint.watch]
             self._watcher.unwatch(constraint.watch)
             constraint.watch = None
-        self._drop_handle(constraint)
         if not self._pending:
             self._watchdog_ns = None
-
-    def _drop_handle(self, constraint: Fenced) -> None:
-        if isinstance(constraint, ImplicitFence):
-            self._device.call(SyncobjDestroy(handle=constraint.handle))
 
     def take_over(self, update: ContentUpdate, why: str, now_ns: int) -> None:
         """Somebody else waits for the update's acquire point first; our own watch stays."""
@@ -194,6 +174,8 @@ class Waits:
             return
         self._watchdog_ns = now_ns + WATCHDOG_NS
         for constraint, update in list(self._pending.items()):
+            if isinstance(constraint, ImplicitFence):
+                continue
             is_old = now_ns - constraint.since_ns >= WATCHDOG_NS
             if is_old and constraint in self._pending and self._is_satisfied(constraint, now_ns):
                 self._release(update, constraint, now_ns)

@@ -9,12 +9,16 @@ import pytest
 
 from syncline.compositor.core.report import Flip
 from syncline.compositor.loop import WATCHDOG_NS, Watches
+from syncline.kms_model.descriptors import is_open
 from syncline.kms_model.device import Device
 from syncline.kms_model.journal import UNREAD_MAX, EventStream
 from syncline.kms_model.local import LocalFile, LocalNode
 from syncline.kms_model.loops import VirtualLoop, sleep_until
 from syncline.kms_model.uapi import (
     DeviceError,
+    SwSyncCreateFence,
+    SwSyncCreateTimeline,
+    SwSyncInc,
     SyncobjCreate,
     SyncobjEventfd,
     SyncobjTimelineSignal,
@@ -82,6 +86,45 @@ def test_a_point_is_reported_once_when_it_signals(desk) -> None:
     desk.run(1)
 
     assert desk.heard == [watch]
+
+
+def test_a_sync_file_is_reported_when_it_signals_and_closed(desk) -> None:
+    timeline = desk.file.call(SwSyncCreateTimeline()).fd
+    fence = desk.file.call(SwSyncCreateFence(timeline, 1)).fd
+    watch = desk.watches.watch_fence(fence)
+    desk.run(1)
+    assert desk.heard == []
+
+    desk.file.call(SwSyncInc(timeline))
+    desk.run(1)
+
+    assert desk.heard == [watch]
+    assert not is_open(fence)
+    os.close(timeline)
+
+
+def test_a_sync_file_that_has_signalled_needs_no_watch(desk) -> None:
+    timeline = desk.file.call(SwSyncCreateTimeline()).fd
+    fence = desk.file.call(SwSyncCreateFence(timeline, 1)).fd
+    desk.file.call(SwSyncInc(timeline))
+
+    assert desk.watches.watch_fence(fence) is None
+    assert not is_open(fence)
+    os.close(timeline)
+
+
+def test_a_forgotten_sync_file_is_closed_and_not_reported(desk) -> None:
+    timeline = desk.file.call(SwSyncCreateTimeline()).fd
+    fence = desk.file.call(SwSyncCreateFence(timeline, 1)).fd
+    watch = desk.watches.watch_fence(fence)
+
+    desk.watches.unwatch(watch)
+    desk.file.call(SwSyncInc(timeline))
+    desk.run(1)
+
+    assert desk.heard == []
+    assert not is_open(fence)
+    os.close(timeline)
 
 
 def test_two_watches_have_two_numbers(desk) -> None:
