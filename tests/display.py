@@ -1,12 +1,13 @@
 """A client of the display for stories: it names objects as the recorder does and moves the clock itself."""
 
 import os
+from collections.abc import Sequence
 from itertools import count
 from typing import Any
 
 import pytest
 
-from syncline.kms_model.checker import Checker, Ledger, Severity
+from syncline.kms_model.checker import Checker, Known, Ledger, Severity
 from syncline.kms_model.device import Device
 from syncline.kms_model.loops import NS_PER_S
 from syncline.kms_model.profiles import Profile
@@ -55,11 +56,13 @@ Change = tuple[str, str, int]
 class World:
     """One device, its clock and what it traces."""
 
-    def __init__(self, profile: Profile, quirks: Quirks, *, allows_faults: bool = False) -> None:
+    def __init__(
+        self, profile: Profile, quirks: Quirks, *, allows_faults: bool = False, known: Sequence[Known] = ()
+    ) -> None:
         self.trace: list[TraceEvent] = []
         self.device = Device(profile, quirks=quirks, trace=self.trace.append, allows_faults=allows_faults)
-        self.ledger = Ledger()
-        Checker(self.device.kernel, self.ledger)
+        self.ledger = Ledger(known=known)
+        self.checker = Checker(self.device.kernel, self.ledger)
         self.device.advance(NS_PER_S)
         self.fds: list[int] = []
 

@@ -63,7 +63,7 @@ class Bench:
     def __init__(self) -> None:
         self.world = World(SMALL, UPSTREAM, allows_faults=True)
         kernel = self.world.device.kernel
-        kernel.observer = kernel.trace = None
+        kernel.observer = kernel.trace = kernel.accesses = None
         self.client = client = Client(self.world, writeback=True)
         self.shown = client.light_up()
         self.dma_buf = client.dma_buf(client.handle)

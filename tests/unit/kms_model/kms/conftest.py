@@ -1,6 +1,7 @@
 """Displays for stories."""
 
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 from display import ASK, Change, Client, World
@@ -50,8 +51,8 @@ class Parked:
 def make_world() -> Iterator[Callable[..., World]]:
     worlds: list[World] = []
 
-    def make(profile: Profile = SYNCLINE, quirks: Quirks = UPSTREAM) -> World:
-        worlds.append(World(profile, quirks))
+    def make(profile: Profile = SYNCLINE, quirks: Quirks = UPSTREAM, **options: Any) -> World:
+        worlds.append(World(profile, quirks, **options))
         return worlds[-1]
 
     yield make

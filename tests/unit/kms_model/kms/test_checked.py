@@ -1,8 +1,9 @@
 """The display under the fence checker: what its fences depend on, what its locks do, and a stamp that lies."""
 
 import pytest
+from display import Client
 
-from syncline.kms_model.checker import Checker, Ledger, Severity
+from syncline.kms_model.checker import Severity
 from syncline.kms_model.checker.known import STAMPS
 from syncline.kms_model.uapi import AtomicFlag as Flag
 
@@ -12,7 +13,7 @@ TOY = ("K2", Severity.WARN)  # sw_sync
 
 @pytest.fixture
 def checker(world):
-    return Checker(world.device.kernel)
+    return world.checker
 
 
 @pytest.mark.requirement("K3")
@@ -59,13 +60,14 @@ def test_a_blocking_commit_stalls_others_and_is_no_deadlock(client, world, check
 
 @pytest.mark.requirement("K7")
 @pytest.mark.parametrize("known", [(), (STAMPS,)])
-def test_a_crtc_that_goes_off_stamps_its_fence_before_it_was_made(client, world, known):
+def test_a_crtc_that_goes_off_stamps_its_fence_before_it_was_made(make_world, known):
     """As the kernel does: there is no other vblank to tell. Known, and counted where it would disturb."""
-    checker = Checker(world.device.kernel, Ledger(known=known))
+    world = make_world(known=known)
+    client = Client(world)
     client.light_up()
     world.run_ms(5)
 
     client.commit(Flag.ALLOW_MODESET, *client.off(0), ("crtc0", "OUT_FENCE_PTR", client.pointer()))
 
-    assert checker.ledger.verdict() == (set() if known else {("K7", Severity.ERROR)})
-    assert list(checker.ledger.suppressed.values()) == ([1] if known else [])
+    assert world.ledger.verdict() == (set() if known else {("K7", Severity.ERROR)})
+    assert list(world.ledger.suppressed.values()) == ([1] if known else [])

@@ -1,12 +1,15 @@
 """K13 to K15: what the checker says of commits, and of a machine that breaks their promises."""
 
 import pytest
+from display import COMMIT_RULES, World
 
-from syncline.kms_model.checker import Checker, Severity
+from syncline.kms_model.checker import Severity
 from syncline.kms_model.fence import Fence
 from syncline.kms_model.kms import atomic, tail
 from syncline.kms_model.kms.point import PointWait, UserPoint
 from syncline.kms_model.observer import Accepted
+from syncline.kms_model.profiles import SYNCLINE
+from syncline.kms_model.quirks import UPSTREAM
 from syncline.kms_model.uapi import AtomicFlag as Flag, GemAttachUserFence, ModePageFlip
 from syncline.kms_model.user_fence import UserSyncobj
 
@@ -15,19 +18,26 @@ ERROR, WARN, INFO = Severity.ERROR, Severity.WARN, Severity.INFO
 
 
 @pytest.fixture
+def world():
+    """Its promises are broken here, so nobody looks in the end whether they were kept."""
+    world = World(SYNCLINE, UPSTREAM)
+    yield world
+    world.close()
+
+
+@pytest.fixture
 def verdict(world):
     """Of the rules of commits; what a toy fence does is another's (K2)."""
-    checker = Checker(world.device.kernel)
-    return lambda: {each for each in checker.ledger.verdict() if each[0] in ("K13", "K14", "K15")}
+    return lambda: {each for each in world.ledger.verdict() if each[0] in COMMIT_RULES}
 
 
 @pytest.fixture
 def checker(world):
-    return Checker(world.device.kernel)
+    return world.checker
 
 
 def found(checker):
-    return [report for report in checker.ledger.reports.values() if report.rule in ("K13", "K14", "K15")]
+    return [report for report in checker.ledger.reports.values() if report.rule in COMMIT_RULES]
 
 
 # -- K13 ---------------------------------------------------------------------------------------
