@@ -5,7 +5,6 @@ else is disturbed. The first frames are honest. What breaks a protocol is in `mi
 """
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import replace
 from typing import Final
 
 from syncline.clients import mistakes, solid
@@ -13,20 +12,21 @@ from syncline.clients.toolkit.breach import Breach
 from syncline.clients.toolkit.display import Display
 from syncline.clients.toolkit.explicit import ExplicitImage, Timeline
 from syncline.clients.toolkit.gpu_buffer import GpuBuffer
-from syncline.clients.toolkit.loop import Context, Finished
+from syncline.clients.toolkit.loop import ClientError, Context, Finished
 from syncline.clients.toolkit.pacing import Pacing
 from syncline.clients.toolkit.proxies import SyncobjManager, SyncobjSurface
 from syncline.clients.toolkit.surface import Frame
 from syncline.clients.toolkit.swapchain import Swapchain
 from syncline.clients.toolkit.window import Window
-from syncline.kms_model.uapi import Point, Priority, Submit
+from syncline.kms_model.uapi import Point, Priority, Submit, SyncobjTimelineSignal
 
 HONEST_FRAMES: Final = 3
 DISTRACTION_NS: Final = 4_000_000
 """Engine time of the job that every other job of `oversync` waits for."""
-QUESTIONS: Final = 2_000
-ROUNDS: Final = 20
-"""Of so many, a refresh apart: more answers than a socket and a compositor keep."""
+QUESTIONS: Final = 100
+ROUNDS: Final = 400
+ROUND_NS: Final = 1_000_000
+"""More answers than a socket and a compositor keep for one client. A queue of messages may keep them all."""
 FLOOD: Final = 4_000
 
 
@@ -34,10 +34,7 @@ async def run(context: Context) -> None:
     """Break the rule in every frame after the first ones, until told to stop or hung up on."""
     breach = context.options.breaks
     assert breach is not None, "the catalogue lets nobody in without"
-    if breach is Breach.MISSING_ACQUIRE:
-        context.options = replace(context.options, signal_early=True)
-        await solid.run(context)
-    elif breach.is_protocol_error:
+    if breach.is_protocol_error:
         await mistakes.run(context, breach)
     else:
         await _draw(context, PRANKS[breach])
@@ -52,6 +49,7 @@ class Easel:
         self.device = display.context.device
         self.sync = display.bind(SyncobjManager).request_new("get_surface", SyncobjSurface, window.surface.wl)
         self.acquire = Timeline(display)
+        self.early = Timeline(display)
         self.scratch = GpuBuffer(display, (64, 64))
         self.scratch_done = Timeline(display)
 
@@ -90,6 +88,16 @@ async def reuse_early(easel: Easel, frame: Frame, image: ExplicitImage) -> None:
     easel.paint(frame, image)
 
 
+async def signal_early(easel: Easel, frame: Frame, image: ExplicitImage) -> None:
+    """By the CPU, a point that has nothing to do with the job."""
+    easel.paint(frame, image)
+    easel.device.call(
+        SyncobjTimelineSignal(handles=(easel.early.handle,), points=(easel.early.next_point(),))
+    )
+    solid.attach(easel.window.surface, easel.sync, image, easel.early)
+    easel.window.commit(frame, image, acquire_point=easel.early.point)
+
+
 async def wait_for_something_else(easel: Easel, frame: Frame, image: ExplicitImage) -> None:
     scratch = easel.scratch
     point = Point(handle=easel.scratch_done.handle, point=easel.scratch_done.next_point())
@@ -115,17 +123,20 @@ async def never_signal(easel: Easel, frame: Frame, image: ExplicitImage) -> None
 
 
 async def never_read(easel: Easel, frame: Frame, image: ExplicitImage) -> None:
-    """Until the compositor must have had enough; then it looks what became of the connection."""
-    surface, context = easel.window.surface, easel.window.context
+    """Until the compositor should have had enough; then it looks what has become of the connection."""
+    context = easel.window.context
     context.transport.pause()
     await _paint_and_commit(easel, frame, image)
     for _ in range(ROUNDS):
         for _ in range(QUESTIONS):
             easel.display.ask()
         easel.display.flush()
-        await context.sleep_until(context.now_ns() + surface.refresh_ns)
+        await context.sleep_until(context.now_ns() + ROUND_NS)
     context.transport.resume()
-    await mistakes.be_refused(context, Breach.NEVER_READS, "closed the connection")
+    try:
+        await easel.display.roundtrip()
+    except ClientError as end:
+        raise Finished(str(end)) from end
 
 
 async def flood(easel: Easel, frame: Frame, image: ExplicitImage) -> None:
@@ -144,6 +155,7 @@ async def die(easel: Easel, frame: Frame, image: ExplicitImage) -> None:
 
 PRANKS: Final[Mapping[Breach, Prank]] = {
     Breach.EARLY_REUSE: reuse_early,
+    Breach.MISSING_ACQUIRE: signal_early,
     Breach.OVERSYNC: wait_for_something_else,
     Breach.NEVER_SIGNALS: never_signal,
     Breach.NEVER_READS: never_read,

@@ -87,7 +87,7 @@ def spend(demo: str, breach: Breach | None, wire: Wire = Wire.WAYLAND) -> Evenin
 
 
 def test_every_breach_is_a_prank_or_a_mistake() -> None:
-    assert set(Breach) == {*PRANKS, *MISTAKES, Breach.MISSING_ACQUIRE}
+    assert set(Breach) == {*PRANKS, *MISTAKES}
     assert {breach for breach in Breach if breach.is_protocol_error} == set(MISTAKES)
 
 
