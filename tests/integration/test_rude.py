@@ -40,7 +40,8 @@ class House:
 
     def words(self, breach: Breach, wire: Wire) -> list[str]:
         """Of `syncline client`."""
-        end = ["--seconds", SECONDS] if breach in STOPPED else ["--frames", "12"]
+        is_stopped = breach in STOPPED and (breach, wire) not in ENDS_BY_ITSELF
+        end = ["--seconds", SECONDS] if is_stopped else ["--frames", "12"]
         orders = ["--title", breach.value, *end, "--size", "64x64", "--gpu-ms", "0.5"]
         events = ["--events", str(self.folder / f"{breach.value}.jsonl")]
         return ["rude", "--breaks", breach.value, "--wire", wire.value, *orders, *events]
