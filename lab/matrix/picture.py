@@ -189,7 +189,9 @@ class _Sheet:
         for number, text in enumerate(_subtitle(matrix)):
             self._write(_Line(text), PAD, (2.4 + 1.2 * number) * LINE, "left")
         self._add_scale("share of the time that a thread sleeps", STALLED, x=LABELS)
-        self._add_scale("share of the bystander's frames that came late", HARMED, x=LABELS + CELLS / 2)
+        self._add_scale("share of the bystander's frames that came late", HARMED, x=LABELS + CELLS / 3)
+        for number, text in enumerate(("white: no thread sleeps", "hatched: cannot be, and why")):
+            self._write(_Line(text), LABELS + CELLS * 2 / 3, self._y + (1.6 + 1.4 * number) * LINE, "left")
         self._axes.set_xlim(0, width)
         self._axes.set_ylim(height, 0)
         self._figure.set_size_inches(width / INCH, height / INCH)
