@@ -1,6 +1,6 @@
 """drm_syncobj operations of the scenario format."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import ClassVar, Final
 
 from syncline.kms_model import uapi
@@ -14,11 +14,19 @@ HANDLE_FLAGS: Final[Mapping[str, int]] = {
     "TIMELINE": uapi.HandleFlag.TIMELINE,
 }
 CLIENT_CAPS: Final[Mapping[str, int]] = dict(uapi.ClientCap.__members__)
+PAGE_HANDLES: Final = 1024
 WAIT_FLAGS: Final[Mapping[str, int]] = dict(uapi.WaitFlag.__members__)
 
 
 def _count(count: int | None) -> int | None:
     return None if count is None else count & U32
+
+
+def _handles(process: Process, operands: Sequence[Operand], count: int | None) -> tuple[int, ...]:
+    """The array in memory. A kernel that is told of more reads on, where there are zeros, up to the end of the page."""
+    handles = unsigned32(process.numbers(operands))
+    missing = 0 if count is None else count - len(handles)
+    return handles + (0,) * missing if 0 < missing < PAGE_HANDLES else handles
 
 
 class GetCap(Op, frozen=True, kw_only=True, tag="get_cap"):
@@ -112,7 +120,7 @@ class Reset(Op, frozen=True, kw_only=True, tag="syncobj_reset"):
     count: int | None = None
 
     async def run(self, process: Process) -> None:
-        handles = unsigned32(process.numbers(self.handles))
+        handles = _handles(process, self.handles, self.count)
         await process.ioctl(self.dev, uapi.SyncobjReset(handles, _count(self.count), self.pad & U32))
 
 
@@ -123,7 +131,7 @@ class Signal(Op, frozen=True, kw_only=True, tag="syncobj_signal"):
     count: int | None = None
 
     async def run(self, process: Process) -> None:
-        handles = unsigned32(process.numbers(self.handles))
+        handles = _handles(process, self.handles, self.count)
         await process.ioctl(self.dev, uapi.SyncobjSignal(handles, _count(self.count), self.pad & U32))
 
 
@@ -134,7 +142,7 @@ class TimelineSignal(FlaggedOp, frozen=True, kw_only=True, tag="syncobj_timeline
     count: int | None = None
 
     async def run(self, process: Process) -> None:
-        handles = unsigned32(process.numbers(self.handles))
+        handles = _handles(process, self.handles, self.count)
         points = None if self.points is None else unsigned64(self.points)
         request = uapi.SyncobjTimelineSignal(handles, points, self.bits, _count(self.count))
         await process.ioctl(self.dev, request)
@@ -149,7 +157,7 @@ class Query(FlaggedOp, frozen=True, kw_only=True, tag="syncobj_query"):
     null_points: bool = False
 
     async def run(self, process: Process) -> Out:
-        handles = unsigned32(process.numbers(self.handles))
+        handles = _handles(process, self.handles, self.count)
         request = uapi.SyncobjQuery(handles, self.bits, _count(self.count), self.null_points)
         reply = await process.ioctl(self.dev, request)
         unwritten = (U64,) * (len(handles) - len(reply.points))
@@ -192,7 +200,7 @@ def _first_signaled(reply: uapi.SyncobjWaitReply) -> Out:
 class Wait(_AnyWait, frozen=True, kw_only=True, tag="syncobj_wait"):
     async def run(self, process: Process) -> Out:
         request = uapi.SyncobjWait(
-            handles=unsigned32(process.numbers(self.handles)),
+            handles=_handles(process, self.handles, self.count),
             timeout_ns=self.timeout_ns(process),
             flags=self.bits,
             deadline_ns=self.hint_ns(process),
@@ -207,7 +215,7 @@ class TimelineWait(_AnyWait, frozen=True, kw_only=True, tag="syncobj_timeline_wa
 
     async def run(self, process: Process) -> Out:
         request = uapi.SyncobjTimelineWait(
-            handles=unsigned32(process.numbers(self.handles)),
+            handles=_handles(process, self.handles, self.count),
             points=None if self.points is None else unsigned64(self.points),
             timeout_ns=self.timeout_ns(process),
             flags=self.bits,

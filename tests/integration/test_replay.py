@@ -115,6 +115,17 @@ def test_a_call_under_way_holds_a_device_that_was_closed(
     assert joined[1]["result"]["errno"] == "ETIME"
 
 
+@pytest.mark.parametrize(("count", "errno"), [(2, "ENOENT"), (1 << 31, "ENOMEM")])
+def test_a_count_beyond_the_array_reads_zeros_after_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], count: int, errno: str
+) -> None:
+    ask = {"op": "syncobj_query", "dev": "d", "handles": ["a"], "count": count}
+
+    *_, asked = outcomes(tmp_path, capsys, *WAITER[:2], ask, device="virtio_gpu")
+
+    assert asked == (errno, None)
+
+
 @pytest.mark.parametrize(("restart", "ending"), [(False, "EINTR"), (True, "ETIME")])
 def test_a_signal_ends_a_wait_or_has_it_made_again(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], restart: bool, ending: str
