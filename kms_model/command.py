@@ -58,7 +58,7 @@ class Options:
     """Where to listen (default: $XDG_RUNTIME_DIR/syncline/card0)."""
 
     profile: str = "syncline"
-    """Which driver is modelled: syncline, virtio_gpu, vkms, vkms-rig2 or vgem (default: syncline)."""
+    """Which driver is modelled: syncline, syncline-dma-kms, virtio_gpu, vkms, vkms-rig2 or vgem (default: syncline)."""
 
     kernel: str = "7.2"
     """Which kernel: 7.2 or 6.12 (default: 7.2)."""

@@ -1,4 +1,4 @@
-"""The one frame of an output that waits for a user fence: when there may be one, and what ends it (0006).
+"""The one frame of an output that waits for a user fence: when there may be one, and what ends it (0007).
 
 A user fence is no promise, so it may hold up nobody but its client. A frame is parked only when nothing else in it
 is new; and as soon as anything is, another frame takes its place (OVERRIDE) in which the picture is the old one
@@ -81,13 +81,9 @@ class Parking:
         return False
 
     def _park(self, arrangement: Arrangement, plane: Plane, update: ContentUpdate, now_ns: int) -> bool:
-        frame = self._departures.park(
-            arrangement,
-            plane,
-            update,
-            timeout_ns=now_ns + self._stage.policy.acquire_timeout_ns,
-            now_ns=now_ns,
-        )
+        update.parked_ns = now_ns if update.parked_ns is None else update.parked_ns
+        timeout_ns = self._timeout_ns(update)
+        frame = self._departures.park(arrangement, plane, update, timeout_ns=timeout_ns, now_ns=now_ns)
         if frame is None:
             return False
         update.is_parked, update.ready_ns = True, now_ns
@@ -119,11 +115,15 @@ class Parking:
         )
         if not update.is_parked:
             return None
-        if errno == ETIME and now_ns >= update.committed_ns + self._stage.policy.acquire_timeout_ns:
+        if errno == ETIME and now_ns >= self._timeout_ns(update):
             return update
         update.is_parked, update.ready_ns = False, None
         self._stage.waits.take_over(update, "acquire-point", now_ns)
         return None
+
+    def _timeout_ns(self, update: ContentUpdate) -> int:
+        assert update.parked_ns is not None
+        return update.parked_ns + self._stage.policy.acquire_timeout_ns
 
     def dropped(self, event: FlipDropped, now_ns: int) -> ContentUpdate | None:
         """The same by event."""

@@ -50,7 +50,8 @@ class Policy:
     """Engine time of a composition job, per job and (next) per thousand pixels."""
     composition_kilopixel_ns: int = 500
     acquire_timeout_ns: int = 1000 * MS
-    """How long the display may keep a frame that waits for a user fence (UR9). Whoever needs longer loses it."""
+    """How long after it was first given to the display a picture may wait there for its user fence. Whoever
+    needs longer loses it (UR9)."""
     hidden_frame_ns: int = 1000 * MS
     """Frame callbacks of surfaces nobody can see come at this interval (C18)."""
     background: int = 0xFF20_2830

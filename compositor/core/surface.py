@@ -50,6 +50,8 @@ class ContentUpdate:
     waited_for: str = ""
     is_parked: bool = False
     """The display has it already and waits for its user fence itself."""
+    parked_ns: int | None = None
+    """When it was given to the display first."""
 
     @property
     def sync(self) -> str:

@@ -1,10 +1,12 @@
 """Who plays: the clients of the demo, each with the orders it gets."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, fields, replace
 from enum import Enum
 from math import ceil, isqrt
 from typing import Final
 
+from syncline.clients.catalogue import DEMOS
 from syncline.clients.toolkit.options import Options, Size, Wire
 from syncline.lab.exit import Usage
 
@@ -31,10 +33,12 @@ SIDE_MIN: Final = 232
 """Pixels of a window's side. The tree's children need so many."""
 
 
-def cast(*, broken: bool, zmq: bool, seed: int, screen: Size, screens: int = 1) -> tuple[Role, ...]:
+def cast(
+    *, broken: bool, zmq: bool, seed: int, screen: Size, screens: int = 1, more: Sequence[str] = ()
+) -> tuple[Role, ...]:
     """One client per way to synchronise, a neighbour with long GPU jobs, and a tree of surfaces.
 
-    `screen` is the size of the first of `screens`. Raises Usage if the windows there would hide each other: a strip
+    `more` are demos that play along. `screen` is the size of the first of `screens`. Raises Usage if the windows there would hide each other: a strip
     that is covered cannot be told from one that was not painted.
     """
     gpu_ms = {"solid": None, "implicit": None, "shm": None, "hog": None, "subsurfaces": TREE_GPU_MS}
@@ -42,6 +46,12 @@ def cast(*, broken: bool, zmq: bool, seed: int, screen: Size, screens: int = 1) 
         Role(title, Options(title=title, client_id=number, seed=seed + number, gpu_ms=gpu_ms[title]))
         for number, title in enumerate(gpu_ms, start=1)
     ]
+    for title in more:
+        if title not in DEMOS or title in {role.name for role in roles}:
+            able = ", ".join(name for name in DEMOS if name not in gpu_ms)
+            raise Usage(f"--clients {title}: choose each of {able} once")
+        number = len(roles) + 1
+        roles.append(Role(title, Options(title=title, client_id=number, seed=seed + number)))
     if zmq:
         number = len(roles) + 1
         orders = Options(title="solid-zmq", client_id=number, seed=seed + number, wire=Wire.ZMQ)

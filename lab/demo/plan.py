@@ -47,6 +47,9 @@ class Options:
     zmq: bool = False
     """Add a second solid client, which speaks the message protocol over ZeroMQ."""
 
+    clients: tuple[str, ...] = ()
+    """One more client, by the name of its demo, such as userfence; repeatable."""
+
     output_mode: tuple[str, ...] = ("1280x720@60",)
     """A screen, WIDTHxHEIGHT@HZ; repeatable. The first one is photographed."""
 
@@ -63,7 +66,10 @@ class Options:
         """Who plays. Raises Usage if the first screen has no room for them."""
         first, *others = (crtc.output for crtc in self.profile.crtcs)
         screen = (first.width, first.height)
-        return cast(broken=self.broken, zmq=self.zmq, seed=self.seed, screen=screen, screens=1 + len(others))
+        return cast(
+            broken=self.broken, zmq=self.zmq, seed=self.seed, screen=screen, screens=1 + len(others),
+            more=self.clients,
+        )  # fmt: skip
 
     @property
     def pause_s(self) -> float:

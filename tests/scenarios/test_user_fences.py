@@ -1,4 +1,4 @@
-"""User fences: a promise of nobody's, so they may hold up nobody but their own client (0006)."""
+"""User fences: a promise of nobody's, so they may hold up nobody but their own client (0007)."""
 
 from dataclasses import replace
 from itertools import pairwise
