@@ -14,7 +14,7 @@ from tempfile import TemporaryDirectory
 from typing import Final
 
 from syncline.conformance.provider import Modelled, Provider, provider_at
-from syncline.conformance.target import SocketTarget, Stand
+from syncline.conformance.target import DialledLine, Line, SocketTarget, Stand
 from syncline.kms_model.exchange import Exchange
 from syncline.kms_model.loops import RealLoop
 from syncline.kms_model.remote import RemoteFile
@@ -71,7 +71,7 @@ def started(command: str, *, device: Path | None) -> Iterator[SocketTarget]:
 def own(*, with_messages: bool = False) -> Iterator[SocketTarget]:
     """Device and compositor of this project as processes. Raises Usage."""
     with ExitStack() as owned:
-        kind = MessageTarget if with_messages else StartedTarget
+        kind = MessageTarget if with_messages else OwnTarget
         target = kind(_start_syncline, owned)
         kinship = "syncline over ZeroMQ" if with_messages else "syncline"
         target.name = f"{kinship} (pid {target.find_pid()})"
@@ -124,16 +124,33 @@ class StartedTarget(SocketTarget):
         _stop(self._place.process)
 
 
-class MessageTarget(StartedTarget):
-    """The same compositor by its other door: MessagePack over ZeroMQ, descriptors by the device node."""
+class OwnTarget(StartedTarget):
+    """A Syncline, which has another door: MessagePack over ZeroMQ, descriptors by the device node."""
 
-    def dial(self, loop: RealLoop) -> Transport:
+    def dial_messages(self, loop: RealLoop) -> Transport:
         provider = self.provider
         assert isinstance(provider, Modelled), "a Syncline of our own"
         return zmq.connect(loop, _endpoint(provider.path), Exchange(RemoteFile(provider.path, "render")))
 
+    def other_line(self, loop: RealLoop) -> Line:
+        return DialledLine(loop, self.dial_messages, _message_wire)
+
+
+class MessageTarget(OwnTarget):
+    """The same by that door."""
+
+    def dial(self, loop: RealLoop) -> Transport:
+        return self.dial_messages(loop)
+
     def new_wire(self) -> Wire:
-        return MsgpackWire(message_bytes=MESSAGE_BYTES_MAX)
+        return _message_wire()
+
+    def other_line(self, loop: RealLoop) -> Line:
+        return DialledLine(loop, super().dial, lambda: None)
+
+
+def _message_wire() -> Wire:
+    return MsgpackWire(message_bytes=MESSAGE_BYTES_MAX)
 
 
 @contextmanager

@@ -20,6 +20,7 @@ from syncline.kms_model.uapi import DeviceFile
 from syncline.protocol.transport import Transport
 from syncline.protocol.transport.memory import pair
 from syncline.protocol.wire import Wire
+from syncline.protocol.wire.msgpack import MsgpackWire
 
 LIGHTING_NS: Final = NS_PER_S // 10
 """The screens have had their first frame by then."""
@@ -44,6 +45,9 @@ class VirtualStand:
         """Wayland's."""
         return None
 
+    def other_line(self) -> "MemoryLine":
+        return MemoryLine(self)
+
     def open_device(self, node: str) -> DeviceFile:
         return self.node.open(node)
 
@@ -57,6 +61,21 @@ class VirtualStand:
     def fd_count(self) -> int | None:
         """Of this process, tester and machine included: they are the same before and after."""
         return count_fds(os.getpid())
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryLine:
+    """Messages instead of Wayland's bytes. In one process either travels in memory."""
+
+    stand: VirtualStand
+
+    def connect(self) -> Transport:
+        ours, theirs = pair(self.stand.loop)
+        self.stand.driver.server.accept(theirs, wire=MsgpackWire())
+        return ours
+
+    def new_wire(self) -> Wire:
+        return MsgpackWire()
 
 
 @dataclass(frozen=True, slots=True)

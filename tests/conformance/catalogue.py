@@ -21,6 +21,7 @@ MODULES: Final = (
     "test_faults",
     "test_faults_release",
     "test_kms",
+    "test_parity",
 )
 
 

@@ -65,6 +65,13 @@ class Client:
         if not self._is_closed and not self.gone:
             self._transport.write(self.connection.take_output())
 
+    def stop_reading(self) -> None:
+        """Leave what comes where it is."""
+        self._transport.pause()
+
+    def read_again(self) -> None:
+        self._transport.resume()
+
     def close(self) -> None:
         """Hang up."""
         if self._is_closed:

@@ -1,7 +1,7 @@
 """What a suite can be pointed at. The suite knows a compositor only by what is here."""
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +21,19 @@ REAL_ENDURANCE: Final = 0.2
 NOT_OURS: Final = "a compositor that may be ended (not --socket)"
 
 
-class Stand(Protocol):
+class Line(Protocol):
+    """One way to reach a compositor."""
+
+    def connect(self) -> Transport:
+        """A new client. Raises OSError when nobody answers."""
+        ...
+
+    def new_wire(self) -> Wire | None:
+        """How its connections spell messages; None: as Wayland does."""
+        ...
+
+
+class Stand(Line, Protocol):
     """A compositor for the duration of one case: a loop, and ways to reach it."""
 
     @property
@@ -32,12 +44,8 @@ class Stand(Protocol):
         """How much of the time that a long case may take it gets: 1 where time costs nothing."""
         ...
 
-    def connect(self) -> Transport:
-        """A new client. Raises OSError when nobody answers."""
-        ...
-
-    def new_wire(self) -> Wire | None:
-        """How its connections spell messages; None: as Wayland does."""
+    def other_line(self) -> Line | None:
+        """To the same compositor by another wire; None: there is one only."""
         ...
 
     def open_device(self, node: str) -> DeviceFile | None:
@@ -79,6 +87,58 @@ class Target(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class Detour:
+    """A stand by another line: all of a case's clients take it."""
+
+    stand: Stand
+    line: Line
+
+    @property
+    def loop(self) -> TestLoop:
+        return self.stand.loop
+
+    @property
+    def endurance(self) -> float:
+        return self.stand.endurance
+
+    def connect(self) -> Transport:
+        return self.line.connect()
+
+    def new_wire(self) -> Wire | None:
+        return self.line.new_wire()
+
+    def other_line(self) -> Line | None:
+        return self.stand
+
+    def open_device(self, node: str) -> DeviceFile | None:
+        return self.stand.open_device(node)
+
+    def fd_count(self) -> int | None:
+        return self.stand.fd_count()
+
+    def pointer(self) -> "Pointer | None":
+        return self.stand.pointer()
+
+    def end(self) -> None:
+        self.stand.end()
+
+
+@dataclass(frozen=True, slots=True)
+class DialledLine:
+    """A line that somebody knows how to dial."""
+
+    loop: RealLoop
+    dial: Callable[[RealLoop], Transport]
+    spell: Callable[[], Wire | None]
+
+    def connect(self) -> Transport:
+        return self.dial(self.loop)
+
+    def new_wire(self) -> Wire | None:
+        return self.spell()
+
+
+@dataclass(frozen=True, slots=True)
 class _SocketStand:
     loop: RealLoop
     target: "SocketTarget"
@@ -90,6 +150,9 @@ class _SocketStand:
 
     def new_wire(self) -> Wire | None:
         return self.target.new_wire()
+
+    def other_line(self) -> Line | None:
+        return self.target.other_line(self.loop)
 
     def open_device(self, node: str) -> DeviceFile | None:
         return self.target.provider.open(node)
@@ -127,6 +190,10 @@ class SocketTarget:
 
     def new_wire(self) -> Wire | None:
         """For one connection."""
+        return None
+
+    def other_line(self, _loop: RealLoop) -> Line | None:
+        """By its other wire."""
         return None
 
     def end(self) -> None:

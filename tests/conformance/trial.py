@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from syncline.conformance.client import Client
 from syncline.conformance.device import Device, Faults
-from syncline.conformance.target import Stand
+from syncline.conformance.target import Line, Stand
 from syncline.conformance.verdict import Failure, Skip
 from syncline.kms_model.uapi import DEBUG_NODE
 from syncline.protocol.trace import Said, line
@@ -21,6 +21,7 @@ QUIET_NS: Final = 500 * NS_PER_MS
 """How long nothing has to happen before we believe that it does not."""
 MESSAGES_MAX: Final = 20_000
 
+NO_OTHER_LINE: Final = "two wires to one compositor, which a Syncline of our own has"
 NO_FAULTS: Final = "a machine that fails on demand: a device node that was started with --allow-faults"
 NO_DEVICE: Final = (
     "a device for the tester: no render node with timeline syncobjs in /dev/dri, and --device names no other"
@@ -46,16 +47,25 @@ class Trial:
 
     # Who takes part.
 
-    def client(self, name: str = "client") -> Client:
+    def client(self, name: str = "client", *, line: Line | None = None) -> Client:
         """A connection of its own, its globals known."""
+        line = line or self.stand
         try:
-            transport = self.stand.connect()
+            transport = line.connect()
         except OSError as error:
             raise Failure(f"the compositor takes no connection: {error.strerror}") from error
-        client = Client(self, transport, wire=self.stand.new_wire(), name=name)
+        client = Client(self, transport, wire=line.new_wire(), name=name)
         self.clients.append(client)
         client.get_acquainted()
         return client
+
+    @property
+    def lines(self) -> tuple[Line, Line]:
+        """Both ways to the compositor. Raises Skip when there is one only."""
+        other = self.stand.other_line()
+        if other is None:
+            raise Skip(NO_OTHER_LINE)
+        return self.stand, other
 
     @property
     def device(self) -> Device:
@@ -193,6 +203,11 @@ class Trial:
         for client in self.clients:
             client.close()
         self.clients.clear()
+
+    @property
+    def said(self) -> list[Said]:
+        """Every message, in order."""
+        return [said for _, said in self._said]
 
     def overhear(self, said: Said) -> None:
         """Remember a message."""
