@@ -7,6 +7,7 @@ from mutants import (
     acquire,
     buffers,
     core,
+    machine,
     objects,
     pacing,
     presentation,
@@ -28,6 +29,7 @@ MODULES: Final = (
     presentation,
     pacing,
     buffers,
+    machine,
 )
 
 PARTS: Final[Mapping[str, tuple[Mutant, ...]]] = {
