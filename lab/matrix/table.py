@@ -33,6 +33,11 @@ def print_matrix(console: Console, matrix: Matrix) -> None:
     if matrix.machine is not None:
         for said in matrix.machine.sentences:
             console.print(said, markup=False, highlight=False)
+    for cell in matrix.cells:
+        if cell.warnings:
+            console.print(
+                f"{cell.warnings} broken by {cell.command}", style="red", markup=False, highlight=False
+            )
     console.print(sentence(matrix), markup=False, highlight=False)
     console.print(f"Repeat: {matrix.command}", markup=False, highlight=False, soft_wrap=True)
 

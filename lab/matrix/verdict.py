@@ -1,6 +1,6 @@
 """What a cell came to: whether it works, who slept where for how long, and what it cost a bystander."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 
 import msgspec
@@ -9,7 +9,7 @@ from syncline.clients.toolkit.report import ClientEvent, Presented
 from syncline.compositor.core.journal import LOOP
 from syncline.compositor.core.report import FrameReport, Wait
 from syncline.kms_model.syncobj_find import STALL_USER
-from syncline.kms_model.trace import WaitTrace
+from syncline.kms_model.trace import WaitTrace, Warn
 from syncline.lab.matrix.cast import BYSTANDER, SUBJECT
 from syncline.lab.matrix.evidence import Evidence, Window
 from syncline.lab.matrix.plan import ISOLATING, Options, Place
@@ -66,6 +66,8 @@ class Cell(msgspec.Struct, frozen=True, kw_only=True):
     f2p: Spread | None = None
     bystander: Bystander | None = None
     last_resort_stalls: int = 0
+    warnings: dict[str, int] = {}
+    """How often the machine or its checker found a rule broken, races on buffers (K21) among them; by rule."""
     command: str
 
 
@@ -95,6 +97,7 @@ def judge(place: Place, evidence: Evidence, options: Options) -> Cell:
         f2p=spread(frame.f2p_ns for frame in frames),
         bystander=_bystander(evidence, window),
         last_resort_stalls=_last_resort(evidence, window),
+        warnings=dict(Counter(event.rule for event in evidence.device if isinstance(event, Warn))),
     )
 
 

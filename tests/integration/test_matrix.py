@@ -65,6 +65,10 @@ def test_no_bystander_loses_a_vblank_to_a_mode_that_claims_isolation(whole: dict
     assert {cell["bystander"]["missed_vblanks"] for cell in claiming} == {0}
 
 
+def test_nobody_reads_what_is_not_finished_whoever_waits_for_it(whole: dict[str, Any]) -> None:
+    assert [cell["command"] for cell in whole["cells"] if cell["warnings"]] == []
+
+
 def test_modes_that_do_not_claim_it_are_there_to_be_compared_with(whole: dict[str, Any]) -> None:
     harmed = {
         (cell["client"], cell["acquire"])
