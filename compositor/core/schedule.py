@@ -75,7 +75,10 @@ class Margin:
         self.composed = Costs(first_ns=first_ns, safety_ns=safety_ns, limit_ns=refresh_ns)
         self.direct = Costs(first_ns=first_ns, safety_ns=safety_ns, limit_ns=refresh_ns)
         self.expects_composition = True
-        """What the next frame will be, as far as is known."""
+        """What the next frame will be, as far as is known: what the last one was, or what damage says since.
+
+        To begin a direct frame early costs it milliseconds, to begin a composed one late costs all of them a refresh.
+        """
 
     @property
     def value_ns(self) -> int:

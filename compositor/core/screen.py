@@ -135,7 +135,7 @@ class Screen:
             self._pass_barriers(now_ns)
         self._captures.copy(self.output, now_ns)
         self._direct = {element.surface for element in arrangement.planes.values()}
-        self.output.margin.expects_composition = False
+        self.output.margin.expects_composition = bool(frame.composed_point)
         self.output.cue(Cue.LATCHED, now_ns)
         self._lessons.latched(frame)
         self._stage.journal.latched(

@@ -98,6 +98,24 @@ def test_a_window_above_a_busy_desktop_goes_on_an_overlay() -> None:
 
 
 @pytest.mark.requirement("S74")
+def test_the_next_frame_is_expected_to_need_what_the_last_one_needed() -> None:
+    world = World(machine(60_000, overlays=1), policy=Policy())
+    client = Client(world, "client")
+    below, above = client.window(160, 120), client.window(160, 120)
+    below.present("below")
+    above.present("above")
+    world.run_ms(50)
+    margin = world.core.outputs[0].margin
+
+    below.present("below again")
+    world.run_ms(20)
+    assert margin.expects_composition, "or an image for it would be begun when it is too late to compose"
+
+    above.present("above again")
+    world.run_ms(20)
+    assert not margin.expects_composition
+
+
 def test_scanout_to_composition_and_back_gives_every_image_back() -> None:
     world = World(policy=Policy())
     window = Client(world, "client").window(320, 240)
