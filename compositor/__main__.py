@@ -86,6 +86,9 @@ class Options:
     cap: tuple[str, ...] = ()
     """GLOBAL=VERSION: offer no newer version of that global; 0 hides it. Repeatable."""
 
+    declare_cpu_access: bool = False
+    """DMA_BUF_IOCTL_SYNC around every copy of wl_shm pixels: what `syncline device --check` goes by."""
+
     events: str = ""
     """Where the event stream goes: a path, or fd:N for an inherited descriptor."""
 
@@ -103,7 +106,12 @@ class Options:
 
     @property
     def policy(self) -> Policy:
-        return Policy(sync=self.sync, acquire=self.acquire, implicit=self.implicit)
+        return Policy(
+            sync=self.sync,
+            acquire=self.acquire,
+            implicit=self.implicit,
+            declares_cpu_access=self.declare_cpu_access,
+        )
 
 
 DEFAULTS: Final = Options()

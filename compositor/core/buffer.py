@@ -1,5 +1,7 @@
 """Buffers as the core sees them: a GEM handle of our device file, or one colour."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import Enum, auto
 from errno import EINVAL
@@ -11,6 +13,8 @@ from syncline.kms_model.uapi import (
     CreateDumb,
     DeviceError,
     DeviceFile,
+    DmaBufSync,
+    DmaBufSyncFlag,
     Fd,
     Fill,
     GemClose,
@@ -81,8 +85,9 @@ class Buffer:
 class Memory:
     """The buffers of our device file. One GEM object has one handle, however often it is imported."""
 
-    def __init__(self, device: DeviceFile) -> None:
+    def __init__(self, device: DeviceFile, *, declares_cpu_access: bool = False) -> None:
         self._device = device
+        self._declares_cpu_access = declares_cpu_access
         self._uses: dict[int, int] = {}
         self._leaves_framebuffers = False
 
@@ -125,6 +130,18 @@ class Memory:
             )
         )  # fmt: skip
         return buffer
+
+    @contextmanager
+    def cpu_access(self, buffer: Buffer, access: DmaBufSyncFlag) -> Iterator[None]:
+        """Around reading or writing the pixels of a buffer that nobody else uses. Raises DeviceError."""
+        if not self._declares_cpu_access:
+            yield
+            return
+        self._device.call(DmaBufSync(fd=buffer.fd, flags=access))
+        try:
+            yield
+        finally:
+            self._device.call(DmaBufSync(fd=buffer.fd, flags=access | DmaBufSyncFlag.END))
 
     def framebuffer(self, buffer: Buffer) -> int:
         """Its framebuffer, made at the first call; 0 when the display cannot show it at all, or not now."""

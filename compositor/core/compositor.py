@@ -1,6 +1,7 @@
 """Compositor: the one object the outside talks to."""
 
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from itertools import count
 from typing import Final
@@ -26,6 +27,7 @@ from syncline.compositor.core.windows import Windows
 from syncline.kms_model.uapi import (
     ClientCap,
     DeviceFile,
+    DmaBufSyncFlag,
     Event,
     Fd,
     FlipComplete,
@@ -187,6 +189,10 @@ class Compositor:
         buffer = memory.allocate(Origin.UPLOAD, width=width, height=height, format=format)
         self._clients[client].buffers[buffer] = None
         return buffer
+
+    def cpu_access(self, buffer: Buffer, access: DmaBufSyncFlag) -> AbstractContextManager[None]:
+        """Around writing an upload, or reading what was captured into one. Raises DeviceError."""
+        return self._stage.memory.cpu_access(buffer, access)
 
     def create_color(self, client: Client, color: int) -> Buffer:
         """wp_single_pixel_buffer: premultiplied 0xAARRGGBB, 1x1 (Q1). Raises DeviceError."""

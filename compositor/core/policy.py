@@ -55,6 +55,9 @@ class Policy:
     hidden_frame_ns: int = 1000 * MS
     """Frame callbacks of surfaces nobody can see come at this interval (C18)."""
     background: int = 0xFF20_2830
+    declares_cpu_access: bool = False
+    """DMA_BUF_IOCTL_SYNC around every copy of pixels by the CPU. This machine's memory is coherent without; it is
+    what a race detector goes by, and two calls for each frame of wl_shm."""
 
     @property
     def objection(self) -> str | None:

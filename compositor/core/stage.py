@@ -46,7 +46,7 @@ class Stage:
 def build_stage(device: DeviceFile, watcher: Watcher, policy: Policy) -> Stage:
     effects: list[Effect] = []
     journal = Journal()
-    memory = Memory(device)
+    memory = Memory(device, declares_cpu_access=policy.declares_cpu_access)
     done_fence = _done_fence(device)
     return Stage(
         device, watcher, policy, effects, journal, memory,

@@ -16,7 +16,7 @@ from syncline.compositor.wayland.pool import PoolShrunk
 from syncline.compositor.wayland.seat import WlPointer
 from syncline.compositor.wayland.session import Session
 from syncline.compositor.wayland.shm import FORMATS
-from syncline.kms_model.uapi import MODIFIER_LINEAR, DeviceError
+from syncline.kms_model.uapi import MODIFIER_LINEAR, DeviceError, DmaBufSyncFlag
 from syncline.protocol.enums import (
     ExtImageCopyCaptureCursorSessionV1 as CursorSessionEnums,
     ExtImageCopyCaptureFrameV1 as FrameEnums,
@@ -222,7 +222,11 @@ class Frame(Resource):
         target, source = self._target, self._between
         if not isinstance(target, ShmBuffer) or source is None or not target.alive:
             return
-        with mmap.mmap(source.fd, source.pitch * source.height) as memory, memoryview(memory) as image:
+        with (
+            self._session.core.cpu_access(source, DmaBufSyncFlag.READ),
+            mmap.mmap(source.fd, source.pitch * source.height) as memory,
+            memoryview(memory) as image,
+        ):
             target.pool.write(
                 image,
                 offset=target.offset,

@@ -13,6 +13,7 @@ from syncline.compositor.core.geometry import Rect, Region
 from syncline.compositor.core.state import PendingState
 from syncline.compositor.wayland.buffer import ShmBuffer
 from syncline.compositor.wayland.session import Session
+from syncline.kms_model.uapi import DmaBufSyncFlag
 
 SPARE_MAX: Final = 2
 """Free buffers kept for the next commits: one displayed, one flipping and one being written make three."""
@@ -59,7 +60,8 @@ class Uploads:
         for slot in self._slots:
             slot.stale.add_all(damage)
         slot = next((each for each in self._slots if each.is_free), None) or self._grow(source)
-        slot.copy(source)
+        with self._session.core.cpu_access(slot.buffer, DmaBufSyncFlag.WRITE):
+            slot.copy(source)
         slot.is_free = False
         return slot.buffer
 

@@ -5,7 +5,6 @@ It needs nothing of the other rules and costs a fraction of them, so it can also
 
 from collections.abc import Callable, Iterable, Sequence
 from itertools import count
-from weakref import ref
 
 from syncline.kms_model.accesses import (
     Access as Told,
@@ -18,12 +17,12 @@ from syncline.kms_model.accesses import (
     Submission,
 )
 from syncline.kms_model.checker.access import Access, Buffer, Buffers
-from syncline.kms_model.checker.carriers import Carriers, Moments, behind_file
+from syncline.kms_model.checker.carriers import Carriers, Moments
 from syncline.kms_model.checker.ledger import Ledger
 from syncline.kms_model.checker.moment import Cause, Moment, Thread, Threads, fold
 from syncline.kms_model.checker.oversync import Hold, needless
 from syncline.kms_model.checker.race_report import race, signature
-from syncline.kms_model.checker.work import Process, Screen, Work, Writer
+from syncline.kms_model.checker.work import Held, Process, Screen, Work, Writer
 from syncline.kms_model.kernel import Kernel
 from syncline.kms_model.observer import AwaitedPoint
 from syncline.kms_model.sync_file import SyncFile
@@ -84,7 +83,7 @@ class Races:
             for source in sources:
                 moments = fold(moments, self._behind(source, process))
             sync_file.note = moments
-        process.holds.append(ref(sync_file))
+        process.holds.append(Held(sync_file))
 
     def handed_on(self, to: AwaitedPoint | Reservation, sources: Sequence[Carrier]) -> None:
         self._carriers.put(to, self._carriers.behind_all(sources))
@@ -264,20 +263,8 @@ class Races:
             label: str = getattr(file, "label", "")
             process = file.note = Process(self._threads, label or f"file {next(self._files)}")
         if process.holds:
-            self._poll(process)
+            process.poll()
         return process
-
-    def _poll(self, process: Process) -> None:
-        held = process.holds
-        process.holds = []
-        for each in held:
-            sync_file = each()
-            if sync_file is None:
-                continue
-            if sync_file.fence.told:
-                process.learn(behind_file(sync_file), "its sync_file is signalled")
-            else:
-                process.holds.append(each)
 
     def _behind(self, carrier: Carrier, process: Process | None) -> Moments:
         """With what was told by messages, where those are relied on."""

@@ -4,9 +4,37 @@ from collections import deque
 from weakref import ref
 
 from syncline.kms_model.checker.access import Access, Buffer
+from syncline.kms_model.checker.carriers import behind_file
 from syncline.kms_model.checker.moment import Moment, Thread, Threads
 from syncline.kms_model.checker.oversync import Hold
 from syncline.kms_model.sync_file import SyncFile
+
+
+class Held:
+    """A sync_file that a process got, and may poll for as long as it is open."""
+
+    __slots__ = ("_file", "_was_heard", "moments")
+
+    def __init__(self, file: SyncFile) -> None:
+        self.moments = behind_file(file)
+        self._was_heard = False
+        fence = ref(file.fence)
+
+        def close(_gone: object) -> None:
+            now = fence()
+            self._was_heard = now is None or now.told
+
+        self._file = ref(file, close)
+
+    @property
+    def is_open(self) -> bool:
+        return self._file() is not None
+
+    @property
+    def is_heard(self) -> bool:
+        """It is signalled, or was before it was closed: the process may know."""
+        file = self._file()
+        return self._was_heard if file is None else file.fence.told
 
 
 class Process(Thread):
@@ -16,7 +44,16 @@ class Process(Thread):
 
     def __init__(self, threads: Threads, name: str) -> None:
         super().__init__(threads, "process", name)
-        self.holds: list[ref[SyncFile]] = []
+        self.holds: list[Held] = []
+
+    def poll(self) -> None:
+        """What is signalled by now is known, if it is open, or was until then."""
+        held, self.holds = self.holds, []
+        for each in held:
+            if each.is_heard:
+                self.learn(each.moments, "its sync_file is signalled")
+            elif each.is_open:
+                self.holds.append(each)
 
 
 class Work:

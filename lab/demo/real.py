@@ -52,6 +52,7 @@ async def _raise_curtain(options: Options, company: Company) -> None:
     outputs = [word for output in options.output_mode for word in ("--output", output)]
     device = ["device", "--socket", str(company.node), *outputs, "--check", "collect", "--rules", "buffers"]
     compositor = ["compositor", "--device", str(company.node), "--socket", str(company.socket)]
+    compositor.append("--declare-cpu-access")
     await company.start_server(DEVICE, device, company.node)
     if options.zmq:
         compositor += ["--zmq", f"ipc://{company.messages}"]

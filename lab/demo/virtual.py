@@ -38,7 +38,7 @@ async def _run(loop: VirtualLoop, options: Options) -> Outcome:
     house = House(
         loop,
         profile=options.profile,
-        policy=Policy(),
+        policy=Policy(declares_cpu_access=True),
         hear_device=hear_device,
         hear_compositor=hear,
     )

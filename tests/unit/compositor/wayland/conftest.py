@@ -15,6 +15,8 @@ import pytest
 
 from syncline.compositor.core.policy import Policy, Sync
 from syncline.compositor.loop import Driver
+from syncline.kms_model.checker import Policy as Findings
+from syncline.kms_model.checker.watch import watch_buffers
 from syncline.kms_model.device import Device
 from syncline.kms_model.local import LocalNode
 from syncline.kms_model.loops import VirtualLoop
@@ -220,11 +222,16 @@ class World:
         self._faults: list[BaseException] = []
         self.loop.set_exception_handler(self._fault)
         self.node = LocalNode(Device(), self.loop)
+        self.races = watch_buffers(self.node.device.kernel, Findings.COLLECT, say=lambda _: None)
         self.card = self.node.open("card")
         self.theirs = self.node.open("card")
         self.reports = []
         self.driver = Driver(
-            self.loop, self.card, policy=Policy(sync=sync), caps=caps or {}, report=self.reports.extend
+            self.loop,
+            self.card,
+            policy=Policy(sync=sync, declares_cpu_access=True),
+            caps=caps or {},
+            report=self.reports.extend,
         )
         self.clients: list[Client] = []
 
@@ -314,6 +321,7 @@ def world() -> Iterator[World]:
     world = World()
     yield world
     world.close()
+    assert world.races.summary() == []
     gc.collect()
     assert _open_descriptors() - before == set()
 

@@ -226,6 +226,35 @@ def by_eventfd_on_an_import_that_comes_late(bench: Bench) -> None:
     bench.read()
 
 
+def their_sync_file(bench: Bench) -> Fd:
+    """Of the point that the producer's job will signal; the consumer got it from the machine, so it may poll it."""
+    return bench.call(bench.consumer, SyncobjHandleToFd(bench.their_timeline, AT_POINT, point=1)).fd
+
+
+def by_polling(bench: Bench) -> None:
+    bench.write(out_points=bench.point(1))
+    bench.keep(their_sync_file(bench))
+    bench.run(5)
+    bench.read()
+
+
+def by_polling_and_closing(bench: Bench) -> None:
+    bench.write(out_points=bench.point(1))
+    fence = their_sync_file(bench)
+    bench.run(5)
+    os.close(fence)
+    bench.world.device.collect(bench.world.now_ns)
+    bench.read()
+
+
+def sync_file_closed_too_soon(bench: Bench) -> None:
+    bench.write(out_points=bench.point(1))
+    os.close(their_sync_file(bench))
+    bench.world.device.collect(bench.world.now_ns)
+    bench.run(5)
+    bench.read()
+
+
 def by_file_info(bench: Bench) -> None:
     fence = bench.write(out_fence=True)
     bench.run(5)
@@ -377,15 +406,15 @@ def reuse_too_early(bench: Bench) -> None:
 
 ORDERED = [
     by_point, by_point_that_is_long_done, by_sync_file, by_merged_sync_file, by_import_and_transfer,
-    by_later_point, by_waiting, by_query, by_eventfd, by_eventfd_on_a_transfer_that_comes_late, by_eventfd_on_an_import_that_comes_late,
-    by_file_info, by_implicit_fences, by_export,
+    by_later_point, by_waiting, by_query, by_eventfd, by_eventfd_on_a_transfer_that_comes_late,
+    by_eventfd_on_an_import_that_comes_late, by_polling, by_polling_and_closing, by_file_info, by_implicit_fences, by_export,
     by_import_into_the_buffer, by_user_fence, by_user_fence_of_the_cpu, by_sw_sync, by_vgem,
     by_waiting_on_the_cpu, reuse_on_time,
 ]  # fmt: skip
 UNORDERED = [
     no_fence_at_all, only_time, point_signalled_by_hand, point_before_the_job, available_is_not_signalled,
     implicit_read_of_explicit_write, import_of_the_wrong_class, snapshot_before_the_write,
-    cpu_that_does_not_end, two_writers, reuse_too_early,
+    sync_file_closed_too_soon, cpu_that_does_not_end, two_writers, reuse_too_early,
 ]  # fmt: skip
 Story = Callable[[Bench], None]
 
