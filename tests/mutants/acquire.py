@@ -2,17 +2,19 @@
 
 import select
 from contextlib import suppress
+from dataclasses import replace
 from errno import ETIME
 from typing import Any
 
 from mutants.mutant import Broken, breaks
 from syncline.compositor.core import commits
 from syncline.compositor.core.commits import Commits
-from syncline.compositor.core.constraint import ConstraintState
+from syncline.compositor.core.constraint import AcquirePoint, ConstraintState
 from syncline.compositor.core.display import Crtc
 from syncline.compositor.core.release import export_point
 from syncline.compositor.core.state import UNATTACHED
 from syncline.compositor.core.surface import ContentUpdate, Surface
+from syncline.compositor.core.syncobj import SyncPoint
 from syncline.compositor.core.waits import Waits
 from syncline.compositor.loop import Watches
 from syncline.compositor.wayland.syncobj import (
@@ -31,7 +33,6 @@ from syncline.kms_model.uapi import (
 LOW = 0xFFFF_FFFF
 FAR_NS = 10**15
 LEAK_EVERY = 64
-Question = tuple[int, int, bool]
 
 
 def _let_go(update: ContentUpdate) -> None:
@@ -54,32 +55,40 @@ def does_not_wait(_await: Broken, self: Waits, update: ContentUpdate, **_: Any) 
     """Acquire points are ignored."""
 
 
-@breaks("S56 G4", at=(Waits, "_question"), killed_by="ACQ-03 TEA-02")
-def takes_any_fence(question: Broken, self: Waits, constraint: Any) -> Question:
+@breaks("S56 G4", at=(Waits, "_begin"), killed_by="ACQ-03 TEA-02")
+def takes_any_fence(
+    begin: Broken, self: Waits, update: ContentUpdate, constraint: AcquirePoint, now_ns: int
+) -> None:
     """An image is ready when its fence exists, and nobody else waits for it."""
-    handle, point, _ = question(self, constraint)
-    return handle, point, True
+    constraint.available_is_enough = True
+    begin(self, update, constraint, now_ns)
 
 
-@breaks("S56", at=(Waits, "_question"), killed_by="ACQ-05")
-def waits_for_the_point_before(question: Broken, self: Waits, constraint: Any) -> Question:
+def _instead(constraint: AcquirePoint, value: int) -> AcquirePoint:
+    return replace(constraint, point=SyncPoint(constraint.point.timeline, value))
+
+
+@breaks("S56", at=(Waits, "_begin"), killed_by="ACQ-05")
+def waits_for_the_point_before(
+    begin: Broken, self: Waits, update: ContentUpdate, constraint: AcquirePoint, now_ns: int
+) -> None:
     """The wait is for one value less."""
-    handle, point, available = question(self, constraint)
-    return handle, max(point - 1, 1), available
+    begin(self, update, _instead(constraint, max(constraint.point.value - 1, 1)), now_ns)
 
 
-@breaks("S25", at=(Waits, "_question"), killed_by="ACQ-06")
-def waits_for_the_low_word(question: Broken, self: Waits, constraint: Any) -> Question:
+@breaks("S25", at=(Waits, "_begin"), killed_by="ACQ-06")
+def waits_for_the_low_word(
+    begin: Broken, self: Waits, update: ContentUpdate, constraint: AcquirePoint, now_ns: int
+) -> None:
     """Acquire points are waited for in their low 32 bits."""
-    handle, point, available = question(self, constraint)
-    return handle, point & LOW, available
+    begin(self, update, _instead(constraint, constraint.point.value & LOW), now_ns)
 
 
 @breaks("S57", at=(Waits, "_is_satisfied"), killed_by="ACQ-02")
 def takes_errors_for_signals(_satisfied: Broken, self: Waits, constraint: Any, now_ns: int) -> bool:
     """Whatever the machine answers but a timeout means ready, also that there is no fence yet."""
-    handle, point, available = self._question(constraint)
-    flags = WaitFlag.AVAILABLE if available else 0
+    handle, point = constraint.point.timeline.handle, constraint.point.value
+    flags = WaitFlag.AVAILABLE if constraint.available_is_enough else 0
     question = SyncobjTimelineWait(handles=(handle,), points=(point,), flags=flags)
     try:
         self._device.call(question)
@@ -205,7 +214,7 @@ def wants_the_very_value(
     release: Broken, self: Waits, update: ContentUpdate, constraint: Any, now_ns: int
 ) -> None:
     """A timeline that has gone past the acquire point has missed it."""
-    handle, point, _ = self._question(constraint)
+    handle, point = constraint.point.timeline.handle, constraint.point.value
     if self._device.call(SyncobjQuery(handles=(handle,))).points == (point,):
         release(self, update, constraint, now_ns)
 
@@ -247,7 +256,7 @@ def never_looks_again(_tick: Broken, self: Waits, now_ns: int) -> Any:
 
 
 def _keeps_its_fence(hold: Broken, self: Waits, update: ContentUpdate, constraint: Any, now_ns: int) -> None:
-    handle, point, _ = self._question(constraint)
+    handle, point = constraint.point.timeline.handle, constraint.point.value
     with suppress(DeviceError):  # there may be none yet
         vars(self).setdefault("fences", {})[constraint] = export_point(self._device, handle, point)
     hold(self, update, constraint, now_ns)

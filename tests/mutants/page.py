@@ -1,6 +1,7 @@
 """docs/mutants.md: who is killed by whom."""
 
 from mutants.catalogue import MUTANTS, PARTS, UNBROKEN
+from mutants.kernel.catalogue import MUTANTS as MACHINES, PARTS as MACHINE_PARTS
 from mutants.mutant import Mutant
 
 INTRODUCTION = f"""# What the suite would notice
@@ -13,18 +14,28 @@ kills them. This page is made by `PYTHONPATH=tests python -m mutants > docs/muta
 """
 
 
+MACHINE = f"""# The machine's mutants
+
+{len(MACHINES)} machines that break one rule of the kernel each: the recordings of real kernels notice (`replay:`, see
+[scenarios.md](scenarios.md)), or a test of the machine does (under `tests/unit/kms_model/`). The last of them are checkers that
+overlook a rule. `tests/unit/kms_model/test_mutants.py` kills them.
+"""
+
+
 def page() -> str:
     """The whole file."""
-    parts = [INTRODUCTION]
-    for title, mutants in PARTS.items():
-        rows = "\n".join(_row(mutant) for mutant in mutants)
-        parts.append(
-            f"## {title}\n\n| mutant | instead of what it should | breaks | killed by |\n|---|---|---|---|\n{rows}\n"
-        )
+    parts = [INTRODUCTION, *(_part(title, mutants) for title, mutants in PARTS.items())]
     excuses = "\n".join(f"| {statement} | {why} |" for statement, why in UNBROKEN.items())
     parts.append(f"## Statements without a mutant\n\n| | |\n|---|---|\n{excuses}\n")
+    parts += [MACHINE, *(_part(title, mutants) for title, mutants in MACHINE_PARTS.items())]
     return "\n".join(parts)
 
 
+def _part(title: str, mutants: tuple[Mutant, ...]) -> str:
+    head = "| mutant | instead of what it should | breaks | killed by |\n|---|---|---|---|\n"
+    return f"## {title}\n\n{head}" + "".join(_row(mutant) for mutant in mutants)
+
+
 def _row(mutant: Mutant) -> str:
-    return f"| {mutant.name} | {mutant.sentence} | {' '.join(mutant.breaks)} | {' '.join(mutant.killed_by)} |"
+    killers = " ".join(f"`{each}`" if "::" in each or ":" in each else each for each in mutant.killed_by)
+    return f"| {mutant.name} | {mutant.sentence} | {' '.join(mutant.breaks)} | {killers} |\n"

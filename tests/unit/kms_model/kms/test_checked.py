@@ -1,11 +1,13 @@
 """The display under the fence checker: what its fences depend on, what its locks do, and a stamp that lies."""
 
+from errno import ENOMEM
+
 import pytest
 from display import Client
 
 from syncline.kms_model.checker import Severity
 from syncline.kms_model.checker.known import STAMPS
-from syncline.kms_model.uapi import AtomicFlag as Flag
+from syncline.kms_model.uapi import AtomicFlag as Flag, SyncobjQuery
 
 ASK = Flag.NONBLOCK | Flag.PAGE_FLIP_EVENT
 TOY = ("K2", Severity.WARN)  # sw_sync
@@ -71,3 +73,20 @@ def test_a_crtc_that_goes_off_stamps_its_fence_before_it_was_made(make_world, kn
 
     assert world.ledger.verdict() == (set() if known else {("K7", Severity.ERROR)})
     assert list(world.ledger.suppressed.values()) == ([1] if known else [])
+
+
+@pytest.mark.requirement("H3")
+def test_what_the_kernel_itself_warns_of_is_a_finding(make_world):
+    """A fence on a plane without a framebuffer is a hazard with a name; other warnings have none."""
+    world = make_world(known=())
+    client = Client(world)
+    client.light_up()
+    timeline = client.timeline()
+    fence = client.fence(timeline)
+    client.signal(timeline)
+    client.commit(0, ("overlay0", "IN_FENCE_FD", fence))
+    assert ("H3", Severity.WARN) in world.ledger.verdict()
+    assert ("WARN", Severity.WARN) not in world.ledger.verdict()
+
+    assert client.errno(SyncobjQuery(handles=(), count=1 << 21)) == ENOMEM
+    assert ("WARN", Severity.WARN) in world.ledger.verdict()
