@@ -145,8 +145,10 @@ class Departures:
         frame.waits_for = frozenset(
             loan for loan in (*frame.read, *frame.planes) if is_unfinished(loan, self._stage.policy.implicit)
         )
-        if frame.composed_point and self._lessons.is_sample(frame):
-            frame.composed_fence = fences.pop(self._crtc.primary)
+        if frame.composed_point:
+            self._stage.compositions.enter(frame)
+            if self._lessons.is_sample(frame):
+                frame.composed_fence = fences.pop(self._crtc.primary)
         self._flights.take_off(frame, reply, now_ns)
         self._flip_watch.took_off(now_ns)
 

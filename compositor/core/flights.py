@@ -154,6 +154,7 @@ class Flights:
         frame, before = self._in_air, self._on_screen
         assert frame is not None, "a flip event without a flip"
         self._in_air, self._on_screen = None, frame
+        self._stage.compositions.leave(frame)
         if before is not None and before.image is not None:
             before.image.in_use -= 1
         for loan in frame.waits_for:

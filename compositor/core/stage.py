@@ -8,6 +8,7 @@ from syncline.compositor.core.feedback import Feedback
 from syncline.compositor.core.journal import Journal
 from syncline.compositor.core.pacing import Pacing
 from syncline.compositor.core.policy import Policy
+from syncline.compositor.core.queue import CompositionQueue
 from syncline.compositor.core.release import Releases
 from syncline.compositor.core.scene import Scene
 from syncline.compositor.core.syncobj import Watcher
@@ -36,6 +37,7 @@ class Stage:
     releases: Releases
     feedback: Feedback
     scene: Scene
+    compositions: CompositionQueue
     done_fence: Fd
     """A signalled sync_file, lent: as IN_FENCE_FD it keeps the kernel from waiting for implicit fences (S97)."""
 
@@ -55,6 +57,7 @@ def build_stage(device: DeviceFile, watcher: Watcher, policy: Policy) -> Stage:
         releases=Releases(device, memory, journal, effects, done_fence=done_fence),
         feedback=Feedback(journal, effects, hidden_frame_ns=policy.hidden_frame_ns),
         scene=Scene(),
+        compositions=CompositionQueue(),
         done_fence=done_fence,
     )  # fmt: skip
 

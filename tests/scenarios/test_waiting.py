@@ -3,7 +3,7 @@
 from itertools import pairwise
 
 import pytest
-from world import MS, Client, Window, World
+from world import MS, Client, Window, World, machine
 
 from syncline.compositor.core.effects import FrameDone
 from syncline.compositor.core.policy import AcquireMode, ImplicitMode, Policy
@@ -126,6 +126,24 @@ def test_fence_forward_lets_a_slow_client_hold_the_whole_output() -> None:
 
     assert stalls[AcquireMode.SIGNAL_WAIT] == pytest.approx(16.7, abs=0.1)
     assert stalls[AcquireMode.FENCE_FORWARD] > 60
+
+
+def test_fence_forward_lets_a_slow_client_hold_every_composition_and_is_blamed_for_it() -> None:
+    world = World(machine(60_000, 75_000), Policy(acquire=AcquireMode.FENCE_FORWARD, direct_scanout=False))
+    slow, honest = Client(world, "slow").window(), Client(world, "honest").window()
+    world.core.shell.move(honest.toplevel, x=400, y=20, now_ns=world.now_ns)
+    slow.present("first")
+    honest.present("first")
+    world.run_until_ms(60)
+    slow.present("heavy", gpu_ms=30)
+    world.run_until_ms(68)
+    honest.present("light")  # on the other screen, but its composition is behind that of the first
+    world.run_until_ms(200)
+
+    (*_, late), (*_, held) = world.frames(slow), world.frames(honest)
+    assert late.output != held.output
+    assert (late.missed_by_client, late.missed_by_others, late.missed_by_us) == (2, 0, 0)
+    assert (held.missed_by_client, held.missed_by_others, held.missed_by_us) == (0, 2, 0)
 
 
 @pytest.mark.requirement("D10")
