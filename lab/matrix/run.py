@@ -13,6 +13,7 @@ from syncline.lab.matrix.outcome import Matrix
 from syncline.lab.matrix.plan import Options, Place
 from syncline.lab.matrix.verdict import Cell, judge
 from syncline.lab.present.machine import Probe
+from syncline.lab.present.run import terminable
 
 CELLS_ALONE: Final = 8
 """So few are performed before helpers would have started."""
@@ -23,7 +24,8 @@ def record(options: Options, *, on_cell: Callable[[str], None] | None = None) ->
     places, machine = options.places, None
     if options.real:
         probe = Probe()
-        cells = _followed(_real(places, options, probe), len(places), on_cell)
+        with terminable():
+            cells = _followed(_real(places, options, probe), len(places), on_cell)
         machine = probe.read()
     else:
         cells = _followed(_virtual(places, options), len(places), on_cell)

@@ -57,7 +57,7 @@ def record(
     """`on_turn` hears of every turn as it begins. Raises Usage when something cannot be started, or a client fails."""
     options.check()
     others = [contender(word, output_mode=options.output_mode) for word in options.against]
-    with TemporaryDirectory(prefix="syncline-") as place, _terminable():
+    with TemporaryDirectory(prefix="syncline-") as place, terminable():
         probe = Probe()
         with ExitStack() as owned:
             directory = Path(place)
@@ -87,7 +87,7 @@ def record(
 
 
 @contextmanager
-def _terminable() -> Iterator[None]:
+def terminable() -> Iterator[None]:
     """SIGTERM ends the run as Ctrl-C does: every part is stopped, and the directory goes."""
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
