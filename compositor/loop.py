@@ -40,17 +40,32 @@ class Watches:
     def watch(self, handle: int, point: int, *, available: bool) -> int:
         """The eventfd's number is the watch's. Raises DeviceError."""
         fd = self._idle.pop() if self._idle else _eventfd()
-        flags = WaitFlag.AVAILABLE if available else 0
         try:
-            self._device.call(SyncobjEventfd(handle=handle, point=point, fd=Fd(fd), flags=flags))
+            self._device.call(_registration(handle, point, fd, available=available))
         except DeviceError:
             os.close(fd)
             raise
+        self._begin(fd, handle, point, available=available)
+        return fd
+
+    def ask(self, handle: int, point: int, *, available: bool) -> int | None:
+        """First the registration, so that nothing gets lost in between."""
+        fd = self._idle.pop() if self._idle else _eventfd()
+        question = _question((handle,), (point,), available=available)
+        _, refusal = self._device.batch((_registration(handle, point, fd, available=available), question))
+        if refusal is not None and refusal.errno == ETIME:
+            self._begin(fd, handle, point, available=available)
+            return fd
+        os.close(fd)  # it has rung, or may yet
+        if refusal is not None:
+            raise refusal
+        return None
+
+    def _begin(self, fd: int, handle: int, point: int, *, available: bool) -> None:
         self._watched[fd] = (handle, point, available)
         self._loop.add_reader(fd, lambda: self._fire(fd))
         if self._watchdog is None:
             self._book_watchdog()
-        return fd
 
     def watch_fence(self, fence: Fd) -> int | None:
         """Its own number is the watch's."""
@@ -112,17 +127,26 @@ class Watches:
         asked = [fd for fd, watched in self._watched.items() if watched[2] is available]
         if not asked:
             return None
-        flags = WaitFlag.AVAILABLE if available else WaitFlag.FOR_SUBMIT
         handles = tuple(self._watched[fd][0] for fd in asked)
         points = tuple(self._watched[fd][1] for fd in asked)
         try:
-            reply = self._device.call(SyncobjTimelineWait(handles=handles, points=points, flags=flags))
+            reply = self._device.call(_question(handles, points, available=available))
         except DeviceError as refusal:
             if refusal.errno == ETIME:
                 return None
             raise
         assert reply.first_signaled is not None, "without ALL the kernel says which"
         return asked[reply.first_signaled]
+
+
+def _registration(handle: int, point: int, fd: int, *, available: bool) -> SyncobjEventfd:
+    flags = WaitFlag.AVAILABLE if available else 0
+    return SyncobjEventfd(handle=handle, point=point, fd=Fd(fd), flags=flags)
+
+
+def _question(handles: tuple[int, ...], points: tuple[int, ...], *, available: bool) -> SyncobjTimelineWait:
+    flags = WaitFlag.FOR_SUBMIT | (WaitFlag.AVAILABLE if available else 0)
+    return SyncobjTimelineWait(handles=handles, points=points, flags=flags)
 
 
 def _eventfd() -> int:

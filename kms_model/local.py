@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any, TypeVar
 
@@ -10,7 +10,7 @@ from syncline.kms_model.device import Device
 from syncline.kms_model.file import File
 from syncline.kms_model.loops import Deadline, Loop
 from syncline.kms_model.task import Pending
-from syncline.kms_model.uapi import AtomicReply, DeviceError, Fd, Request
+from syncline.kms_model.uapi import AtomicReply, DeviceError, Fd, Request, one_by_one
 
 R = TypeVar("R")
 
@@ -71,6 +71,9 @@ class LocalFile:
         pending = self.start(request)
         assert pending.done, f"{type(request).__name__} sleeps; await `wait` instead"
         return pending.result()
+
+    def batch(self, requests: Sequence[Request[Any]]) -> tuple[list[Any], DeviceError | None]:
+        return one_by_one(self.call, requests)
 
     async def wait(self, request: Request[R]) -> R:
         pending = self.start(request)

@@ -4,10 +4,10 @@ import mmap
 import os
 import select
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from errno import EINVAL
+from errno import EINVAL, ETIME
 from heapq import heappop, heappush
 from itertools import count
 from textwrap import dedent
@@ -57,7 +57,9 @@ from syncline.kms_model.uapi import (
     SyncobjEventfd,
     SyncobjHandleToFd,
     SyncobjQuery,
+    SyncobjTimelineWait,
     WaitFlag,
+    one_by_one,
 )
 
 MS = 1_000_000
@@ -85,6 +87,9 @@ class DirectFile:
         self.is_calling = False
         assert pending.done, f"{type(request).__name__} sleeps"
         return pending.result()
+
+    def batch(self, requests: Sequence[Request[Any]]) -> tuple[list[Any], DeviceError | None]:
+        return one_by_one(self.call, requests)
 
     async def wait(self, request: Request[R]) -> R:
         return self.call(request)
@@ -127,6 +132,19 @@ class EventfdWatcher:
         number = next(self._numbers)
         self.watches[number] = fd
         return number
+
+    def ask(self, handle: int, point: int, *, available: bool) -> int | None:
+        watch = self.watch(handle, point, available=available)
+        flags = WaitFlag.FOR_SUBMIT | (WaitFlag.AVAILABLE if available else 0)
+        try:
+            self.file.call(SyncobjTimelineWait(handles=(handle,), points=(point,), flags=flags))
+        except DeviceError as refusal:
+            if refusal.errno == ETIME:
+                return watch
+            self.unwatch(watch)
+            raise
+        self.unwatch(watch)
+        return None
 
     def watch_fence(self, fence: Fd) -> int | None:
         if select.select([fence], [], [], 0)[0]:

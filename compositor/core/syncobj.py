@@ -85,6 +85,13 @@ class Watcher(Protocol):
         """
         ...
 
+    def ask(self, handle: int, point: int, *, available: bool) -> int | None:
+        """`watch`, and ask in the same round trip: None if it is so already, and then nothing is watched.
+
+        Raises DeviceError for either; nothing is watched then, too.
+        """
+        ...
+
     def watch_fence(self, fence: Fd) -> int | None:
         """The same for a sync_file, which is the watcher's from here on. None: it has signalled.
 

@@ -57,11 +57,10 @@ class Waits:
             self._hold(update, constraint, now_ns)
 
     def _begin(self, update: ContentUpdate, constraint: AcquirePoint, now_ns: int) -> None:
-        if self._is_satisfied(constraint, now_ns):
+        if self._is_reached(update, constraint, now_ns):
             constraint.state = ConstraintState.RELEASED
-            return
-        self._hold(update, constraint, now_ns)
-        self._watch(update, constraint, now_ns)
+        else:
+            self._hold(update, constraint, now_ns)
 
     def _hold(self, update: ContentUpdate, constraint: Fenced, now_ns: int) -> None:
         """It is not satisfied, as far as we know: the watch tells at once if that has changed."""
@@ -72,6 +71,21 @@ class Waits:
         self._watchdog_ns = self._watchdog_ns or now_ns + WATCHDOG_NS
 
     # -- asking and watching ----------------------------------------------------------------------
+
+    def _is_reached(self, update: ContentUpdate, constraint: AcquirePoint, now_ns: int) -> bool:
+        """If not it is watched from here on."""
+        handle, point = constraint.point.timeline.handle, constraint.point.value
+        try:
+            watch = self._watcher.ask(handle, point, available=constraint.available_is_enough)
+        except DeviceError as refusal:
+            self._journal.refused(refusal, "asking for a point", now_ns)
+            self._watch(update, constraint, now_ns)  # which may still be possible
+            return False
+        if watch is None:
+            return True
+        constraint.watch = watch
+        self._by_watch[watch] = update, constraint
+        return False
 
     def _is_satisfied(self, constraint: AcquirePoint, now_ns: int) -> bool:
         handle, point = constraint.point.timeline.handle, constraint.point.value
@@ -156,10 +170,9 @@ class Waits:
                 del self._by_watch[constraint.watch]
                 self._watcher.unwatch(constraint.watch)
                 constraint.watch = None
-            if self._is_satisfied(constraint, now_ns):
+            if self._is_reached(update, constraint, now_ns):
                 self._release(update, constraint, now_ns)
                 return True
-            self._watch(update, constraint, now_ns)
         return False
 
     # -- the watchdog -----------------------------------------------------------------------------

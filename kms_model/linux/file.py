@@ -2,7 +2,7 @@
 
 import fcntl
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from errno import EINVAL
 from itertools import count
 from pathlib import Path
@@ -22,6 +22,7 @@ from syncline.kms_model.uapi import (
     PrimeHandleToFd,
     Request,
     SwSyncCreateTimeline,
+    one_by_one,
 )
 
 R = TypeVar("R")
@@ -93,6 +94,9 @@ class LinuxFile:
             raise DeviceError(EINVAL, f"{type(request).__name__} is not asked of a real node")
         reply = ioctl(self._fd, request)
         return reply
+
+    def batch(self, requests: Sequence[Request[Any]]) -> tuple[list[Any], DeviceError | None]:
+        return one_by_one(self.call, requests)
 
     async def wait(self, request: Request[R]) -> R:
         """The same, and it blocks all the same. Who has to wait asks for SyncobjEventfd."""

@@ -15,6 +15,7 @@ from syncline.kms_model.uapi.door import (
     Fd as Fd,
     Record as Record,
     Request as Request,
+    one_by_one as one_by_one,
 )
 from syncline.kms_model.uapi.gem import (
     FORMAT_ARGB8888 as FORMAT_ARGB8888,

@@ -1,5 +1,6 @@
 """The door itself: what a request is, how it fails, and who may be asked."""
 
+from collections.abc import Callable, Sequence
 from typing import Any, Generic, NewType, Protocol, TypeVar
 
 import msgspec
@@ -38,6 +39,13 @@ class DeviceFile(Protocol):
         """Do it, as a blocking ioctl would. Raises DeviceError. In process it must not need to sleep."""
         ...
 
+    def batch(self, requests: Sequence[Request[Any]]) -> tuple[list[Any], DeviceError | None]:
+        """Several calls one after the other, in one round trip where there are any.
+
+        The first that fails is the last: its error, and the replies before.
+        """
+        ...
+
     async def wait(self, request: Request[R]) -> R:
         """The same for calls that may sleep. Cancelling is a signal: the call ends with ERESTARTSYS."""
         ...
@@ -57,3 +65,16 @@ class DeviceFile(Protocol):
     def close(self) -> None:
         """Close the file: handles, waits, pending commits and events go as the kernel would let them go."""
         ...
+
+
+def one_by_one(
+    call: Callable[[Request[Any]], Any], requests: Sequence[Request[Any]]
+) -> tuple[list[Any], DeviceError | None]:
+    """`DeviceFile.batch` where calls cost no round trip."""
+    replies: list[Any] = []
+    for request in requests:
+        try:
+            replies.append(call(request))
+        except DeviceError as refusal:
+            return replies, refusal
+    return replies, None

@@ -23,6 +23,7 @@ from syncline.kms_model.uapi import (
     SyncobjEventfd,
     SyncobjTimelineSignal,
     SyncobjTransfer,
+    one_by_one,
 )
 
 MS = 1_000_000
@@ -36,6 +37,9 @@ class Forgetful:
 
     def call(self, request):
         return None if isinstance(request, SyncobjEventfd) else self._file.call(request)
+
+    def batch(self, requests):
+        return one_by_one(self.call, requests)
 
 
 class Desk:
@@ -125,6 +129,30 @@ def test_a_forgotten_sync_file_is_closed_and_not_reported(desk) -> None:
     assert desk.heard == []
     assert not is_open(fence)
     os.close(timeline)
+
+
+def test_a_point_that_is_reached_when_it_is_asked_for_is_not_watched(desk) -> None:
+    handle = desk.syncobj()
+    desk.signal(handle, 1)
+
+    assert desk.watches.ask(handle, 1, available=False) is None
+    desk.run(1)
+    assert desk.heard == []
+
+    watch = desk.watches.ask(handle, 2, available=False)
+    assert watch is not None
+    desk.signal(handle, 2)
+    desk.run(1)
+    assert desk.heard == [watch]
+
+
+def test_what_cannot_be_asked_for_is_raised_and_leaves_no_descriptor(desk) -> None:
+    before = len(os.listdir("/proc/self/fd"))  # noqa: PTH208  counted, not opened
+
+    with pytest.raises(DeviceError):
+        desk.watches.ask(0xDEAD, 1, available=False)
+
+    assert len(os.listdir("/proc/self/fd")) == before  # noqa: PTH208
 
 
 def test_two_watches_have_two_numbers(desk) -> None:
