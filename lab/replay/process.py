@@ -235,13 +235,15 @@ class Process:
     # -- poll and events -----------------------------------------------------------------------
 
     def polled(self, fd: int) -> None:
-        """Somebody begins to wait for `fd`."""
+        """Somebody begins to wait for `fd`. Fault: no number that one can wait for."""
+        if fd < 0:
+            raise Fault(f"{fd} cannot be polled")
         self._machine.polled(fd)
 
     def poll(self, fd: uapi.Fd, events: Sequence[str]) -> list[str]:
         """poll(2) without a timeout."""
         wanted = sum({POLL_BITS[event] for event in events})
-        if self._is_dmabuf(fd):
+        if fd >= 0 and self._is_dmabuf(fd):
             got = self._machine.call(None, uapi.DmaBufPoll(fd, wanted)).result().ready
         else:
             self.polled(fd)

@@ -115,6 +115,19 @@ def test_a_call_under_way_holds_a_device_that_was_closed(
     assert joined[1]["result"]["errno"] == "ETIME"
 
 
+@pytest.mark.parametrize("op", [{"op": "poll", "fd": -1}, {"op": "drm_read", "dev": -1}])
+def test_a_number_that_nobody_can_poll_is_the_scenarios_fault(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], op: dict[str, Any]
+) -> None:
+    file = tmp_path / "scenarios.json"
+    file.write_text(json.dumps({"format": 1, "scenarios": [scenario(op)]}))
+
+    main(["replay", str(file), "--json"])
+
+    run = json.loads(capsys.readouterr().out)["results"]["ours@-"]
+    assert run["status"] == "runner error: -1 cannot be polled"
+
+
 @pytest.mark.parametrize(("count", "errno"), [(2, "ENOENT"), (1 << 31, "ENOMEM")])
 def test_a_count_beyond_the_array_reads_zeros_after_it(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], count: int, errno: str
