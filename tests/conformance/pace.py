@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from syncline.conformance.client import Client
 from syncline.conformance.thing import Thing
 from syncline.conformance.trial import Trial
 from syncline.conformance.window import Canvas, Frame, Window
@@ -27,6 +28,32 @@ def check_rate(trial: Trial, before: int, after: int) -> None:
         after * 2 >= before, f"the witness made {before} frames in half a second before, {after} after"
     )
     trial.note(f"witness: {before} frames before, {after} after")
+
+
+class Witnesses:
+    """Windows that have nothing to do with what is looked at, one for every screen: so one is beside it.
+
+    Of clients of their own, or of `client`.
+    """
+
+    def __init__(self, trial: Trial, client: Client | None = None) -> None:
+        self._trial = trial
+        screens = trial.client("screens").bind_all("wl_output")
+        self._windows = [
+            Window(trial, client or trial.client(f"witness {number}"), explicit=False)
+            for number in range(max(1, len(screens)))
+        ]
+        self._buffers = [each.client.shm_buffer() for each in self._windows]
+        self._before = self._rates()
+
+    def _rates(self) -> list[int]:
+        pairs = zip(self._windows, self._buffers, strict=True)
+        return [rate(self._trial, window, buffer) for window, buffer in pairs]
+
+    def check(self) -> None:
+        """They go on as before. Raises Failure."""
+        for before, after in zip(self._before, self._rates(), strict=True):
+            check_rate(self._trial, before, after)
 
 
 def check_after(trial: Trial, frame: Frame, signalled_ns: int | None) -> None:

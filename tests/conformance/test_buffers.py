@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Final
 
 from syncline.conformance.case import DMABUF, PRESENTATION, SYNCOBJ, RunClass, case
-from syncline.conformance.pace import check_after, check_rate, held, presented, rate
+from syncline.conformance.pace import Witnesses, check_after, held, presented
 from syncline.conformance.thing import Thing
 from syncline.conformance.trial import Trial
 from syncline.conformance.window import Window
@@ -151,18 +151,14 @@ def test_dma_02_a_buffer_that_cannot_be_used_any_more_is_no_fault_of_its_client(
 @case("D10 S61", M, needs=(DMABUF, PRESENTATION), device=True)
 def test_dma_03_an_implicit_fence_is_waited_for_by_its_own_window_only(trial: Trial) -> None:
     """A writer's fence in the reservation: not shown before it is done, while a witness keeps its rate."""
-    screens = trial.client("look").bind_all("wl_output")
-    witnesses = [Window(trial, trial.client(f"witness {n}"), explicit=False) for n in range(len(screens))]
-    theirs = [each.image() for each in witnesses]
-    before = [rate(trial, *each) for each in zip(witnesses, theirs, strict=True)]
+    witnesses = Witnesses(trial)
     window = Window(trial, explicit=False)
     window.settle(window.show(window.image()))
     image, fence = trial.device.image(), trial.device.fence()
     fence.guard(image)
     late = window.show(window.client.buffer(image))
     held(trial, late, "an implicit frame whose writer is not done")
-    for each in zip(before, witnesses, theirs, strict=True):  # one on every screen, so one on the window's
-        check_rate(trial, each[0], rate(trial, *each[1:]))
+    witnesses.check()
     trial.check(not late.is_presented, "the frame was presented though its writer is not done")
     signalled_ns = trial.now_ns()
     fence.signal()

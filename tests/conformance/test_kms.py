@@ -5,7 +5,7 @@ from typing import Final
 
 from syncline.conformance.case import DMABUF, PRESENTATION, SYNCOBJ, RunClass, case
 from syncline.conformance.outputs import output_names
-from syncline.conformance.pace import check_after, check_rate, held, rate
+from syncline.conformance.pace import Witnesses, check_after, held
 from syncline.conformance.screen import vblanks
 from syncline.conformance.trial import Trial
 from syncline.conformance.window import Frame, Window
@@ -95,12 +95,10 @@ def test_kms_04_a_refused_commit_loses_nothing(trial: Trial) -> None:
 def test_kms_05_a_point_without_a_fence_never_reaches_the_display(trial: Trial) -> None:
     """No fence is behind the point yet: nothing is shown, nobody else waits for it, and a later fence is honoured."""
     _ = trial.faults
-    window, witness = _shown(trial), _shown(trial, "witness")
-    buffer = witness.image()
-    before = rate(trial, witness, buffer)
+    witnesses, window = Witnesses(trial), _shown(trial)
     acquire = window.new_point()
     frame = window.show(window.image(), acquire=acquire, ready=False)
-    check_rate(trial, before, rate(trial, witness, buffer))
+    witnesses.check()
     fence = trial.device.fence()
     acquire.timeline.materialise(1, fence)
     held(trial, frame, "a frame whose fence has not signalled")
@@ -114,13 +112,11 @@ def test_kms_05_a_point_without_a_fence_never_reaches_the_display(trial: Trial) 
 def test_kms_06_a_fence_that_never_signals_stops_nobody_else(trial: Trial) -> None:
     """The screen of its window goes on for others, and for the window itself once the frame is gone."""
     _ = trial.faults
-    window, witness = _shown(trial), _shown(trial, "witness")
-    buffer = witness.image()
-    before = rate(trial, witness, buffer)
+    witnesses, window = Witnesses(trial), _shown(trial)
     acquire = window.new_point()
     acquire.timeline.materialise(1, trial.device.fence())
     stuck = window.show(window.image(), acquire=acquire, ready=False)
-    check_rate(trial, before, rate(trial, witness, buffer))
+    witnesses.check()
     window.destroy()
     trial.expect(lambda: stuck.is_released, "the release point of what was never ready")
     again = _shown(trial, "again")
@@ -226,13 +222,10 @@ def test_kms_11_a_failure_between_import_and_first_use_is_no_client_s_fault(tria
 def test_kms_12_a_late_image_on_one_plane_holds_no_other(trial: Trial) -> None:
     """Two windows share a screen; one is late by five refreshes, the other misses none."""
     _ = trial.faults
-    window, witness = _shown(trial), _shown(trial, "witness")
-    buffer = witness.image()
-    before = rate(trial, witness, buffer)
+    witnesses, window = Witnesses(trial), _shown(trial)
     late = window.show(window.image(), ready=False)
-    after = rate(trial, witness, buffer)
+    witnesses.check()
     trial.check(not late.is_done, "the late image was shown")
-    check_rate(trial, before, after)
     late.signal()
     trial.expect(lambda: late.is_presented, "presentation of the late image")
 
@@ -241,16 +234,14 @@ def test_kms_12_a_late_image_on_one_plane_holds_no_other(trial: Trial) -> None:
 def test_kms_13_a_client_that_lies_hurts_itself_only(trial: Trial) -> None:
     """It signals before it has painted, and paints while its image is shown: others keep their pace."""
     _ = trial.faults
-    witness = _shown(trial, "witness")
-    buffer = witness.image()
-    before = rate(trial, witness, buffer)
+    witnesses = Witnesses(trial)
     liar, frames = _shown(trial, "liar"), list[Frame]()
     image = trial.device.image()
     lie = liar.client.buffer(image)
     for colour in range(FRAMES):
         frames.append(liar.show(lie))
         trial.device.paint(image, colour)
-    check_rate(trial, before, rate(trial, witness, buffer))
+    witnesses.check()
     _all_end(trial, liar, frames)
 
 

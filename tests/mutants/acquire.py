@@ -11,7 +11,9 @@ from syncline.compositor.core import commits
 from syncline.compositor.core.commits import Commits
 from syncline.compositor.core.constraint import AcquirePoint, ConstraintState
 from syncline.compositor.core.display import Crtc
+from syncline.compositor.core.output import Cue
 from syncline.compositor.core.release import export_point
+from syncline.compositor.core.screen import Screen
 from syncline.compositor.core.state import UNATTACHED
 from syncline.compositor.core.surface import ContentUpdate, Surface
 from syncline.compositor.core.syncobj import SyncPoint
@@ -27,7 +29,6 @@ from syncline.kms_model.uapi import (
     SyncFileInfo,
     SyncobjQuery,
     SyncobjTimelineWait,
-    WaitFlag,
 )
 
 LOW = 0xFFFF_FFFF
@@ -84,17 +85,17 @@ def waits_for_the_low_word(
     begin(self, update, _instead(constraint, constraint.point.value & LOW), now_ns)
 
 
-@breaks("S57", at=(Waits, "_is_satisfied"), killed_by="ACQ-02")
-def takes_errors_for_signals(_satisfied: Broken, self: Waits, constraint: Any, now_ns: int) -> bool:
+@breaks("S57", at=(Waits, "_begin"), killed_by="ACQ-02")
+def takes_errors_for_signals(
+    begin: Broken, self: Waits, update: ContentUpdate, constraint: AcquirePoint, now_ns: int
+) -> None:
     """Whatever the machine answers but a timeout means ready, also that there is no fence yet."""
     handle, point = constraint.point.timeline.handle, constraint.point.value
-    flags = WaitFlag.AVAILABLE if constraint.available_is_enough else 0
-    question = SyncobjTimelineWait(handles=(handle,), points=(point,), flags=flags)
     try:
-        self._device.call(question)
+        self._device.call(SyncobjTimelineWait(handles=(handle,), points=(point,), flags=0))
     except DeviceError as refusal:
-        return refusal.errno != ETIME
-    return True
+        if refusal.errno == ETIME:
+            begin(self, update, constraint, now_ns)
 
 
 @breaks("S56", at=(Waits, "point_ready"), killed_by="ACQ-30")
@@ -106,13 +107,13 @@ def believes_every_wake(_ready: Broken, self: Waits, watch: int, now_ns: int) ->
     return update
 
 
-@breaks("S56 S68", at=(Waits, "_watch"), killed_by="ACQ-28")
+@breaks("S56 S68", at=(Waits, "_begin"), killed_by="ACQ-28")
 def takes_a_failed_wait_for_a_signal(
-    watch: Broken, self: Waits, update: ContentUpdate, constraint: Any, now_ns: int
+    begin: Broken, self: Waits, update: ContentUpdate, constraint: AcquirePoint, now_ns: int
 ) -> None:
     """What cannot be waited for is ready."""
-    watch(self, update, constraint, now_ns)
-    if constraint.watch is None:
+    begin(self, update, constraint, now_ns)
+    if constraint.state is ConstraintState.PENDING and constraint.watch is None:
         self._release(update, constraint, now_ns)
 
 
@@ -312,3 +313,18 @@ def neglects_the_hidden(settle: Broken, self: Commits, root: Surface, now_ns: in
     """Updates of a window that cannot be seen are kept until it can."""
     if root.content is None or root.shown_on:
         settle(self, root, now_ns)
+
+
+@breaks("S61", at=(Screen, "latch"), killed_by="ACQ-11 ACQ-12 KMS-06 KMS-12")
+def one_waits_for_all_on_its_screen(latch: Broken, self: Screen, now_ns: int) -> None:
+    """While any surface waits nothing else on its screen is shown."""
+    waiting = {update.surface.root for update in self._stage.waits._pending.values()}
+    if waiting & set(self.visible):
+        self.output.cue(Cue.REFUSED, now_ns)
+    else:
+        latch(self, now_ns)
+
+
+@breaks("S94", at=(Waits, "cancel"), killed_by="ACQ-14")
+def keeps_waiting_for_the_dead(cancel: Broken, self: Waits, update: ContentUpdate, now_ns: int) -> None:
+    """When a surface goes what its updates wait for is still watched."""

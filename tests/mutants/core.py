@@ -17,7 +17,7 @@ from syncline.compositor.core.shell import XdgSurface
 from syncline.compositor.core.state import UNATTACHED, PendingState
 from syncline.compositor.core.surface import ContentUpdate, Surface
 from syncline.compositor.wayland import surface as wire_surface
-from syncline.compositor.wayland.buffer import WlBuffer
+from syncline.compositor.wayland.buffer import ShmBuffer, WlBuffer
 from syncline.compositor.wayland.server import Server
 from syncline.compositor.wayland.surface import WlSurface
 from syncline.protocol.display import Callback
@@ -113,6 +113,14 @@ def loses_release_callbacks(end: Broken, self: Releases, loan: Loan) -> None:
     """get_release is never answered."""
     loan.callbacks = ()
     end(self, loan)
+
+
+@breaks("C14", at=(WlSurface, "commit"), killed_by="COR-02 COR-03")
+def loses_release_callbacks_of_copies(commit: Broken, self: WlSurface) -> None:
+    """get_release is not answered for shared memory, which is copied."""
+    if isinstance(self._attached, ShmBuffer):
+        self.surface.pending.get_release = []
+    commit(self)
 
 
 @breaks("C15", at=(Commits, "_check"), killed_by="COR-01")

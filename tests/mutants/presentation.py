@@ -83,6 +83,12 @@ def tells_half_the_rate(tell: Broken, self: WireFeedback, effect: Presented) -> 
     tell(self, replace(effect, refresh_ns=effect.refresh_ns * 2))
 
 
+@breaks("P8", at=(WireFeedback, "_tell"), killed_by="PRE-10")
+def tells_old_clients_another_rate(tell: Broken, self: WireFeedback, effect: Presented) -> None:
+    """Version 1 is told half of the refresh."""
+    tell(self, replace(effect, refresh_ns=effect.refresh_ns // (1 if self.version > 1 else 2)))
+
+
 @breaks("P9", at=(WireFeedback, "_tell"), killed_by="PRE-07")
 def counts_by_two(tell: Broken, self: WireFeedback, effect: Presented) -> None:
     """The sequence counts every retrace twice."""

@@ -330,3 +330,11 @@ def mistakes_acquire_for_release(check: Broken, buffer: MaybeBuffer, *points: Ma
     except Violation as violation:
         raise Violation(swapped.get(violation.code, violation.code), violation.text) from violation  # type: ignore[call-overload]
     return pair
+
+
+@breaks("S7", at=(Commits, "_check"), killed_by="LIF-02")
+def judges_whole_trees(check: Broken, self: Commits, surface: Surface, state: PendingState) -> Any:
+    """A plain sub-surface of an explicit window needs points, too."""
+    if surface.root.explicit and not surface.explicit and state.attached is not UNATTACHED:
+        raise Violation(WlSurfaceEnums.Error.NO_BUFFER, "its parent is explicit")
+    return check(self, surface, state)
