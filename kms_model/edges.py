@@ -39,9 +39,10 @@ class Edges(selectors.EpollSelector):
         self._failed = failed
         self._edges: dict[int, Edge] = {}
         self._epoll = select.epoll()
-        self._epoll.register(self.fileno(), select.EPOLLIN)
+        self._heard: list[tuple[selectors.SelectorKey, int]] = []
         self.is_wanted = False
-        """Somebody has asked asyncio for something since its last turn."""
+        """Somebody has asked asyncio for something since its last turn, or one of its own descriptors has news."""
+        self.set_reader(self.fileno(), self._hear)
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
         """Sleep and call back, again and again, until asyncio is to have a turn."""
@@ -49,17 +50,16 @@ class Edges(selectors.EpollSelector):
         while True:
             self._tidy()
             wait_s = 0.0 if self.is_wanted else _FOR_EVER if timeout is None else timeout
-            is_asyncios = False
-            found = [(self._edges.get(fd), mask) for fd, mask in self._epoll.poll(wait_s)]
+            found = [(self._edges[fd], mask) for fd, mask in self._epoll.poll(wait_s)]
             for edge, mask in found:
-                if edge is None:
-                    is_asyncios = True
-                else:
-                    self._call(edge, mask)
-            if is_asyncios:
-                return super().select(0)
+                self._call(edge, mask)
             if self.is_wanted or timeout is not None:
-                return []
+                heard, self._heard = self._heard, []
+                return heard
+
+    def _hear(self) -> None:
+        self._heard = super().select(0)
+        self.is_wanted = True
 
     def _call(self, edge: Edge, mask: int) -> None:
         """Hang-ups and errors are told to both. Whoever was called before may have taken its own interest back."""

@@ -80,7 +80,7 @@ class Kernel:
 
     def settle(self) -> None:
         """Run irq work and ready tasks until everybody sleeps. Nested calls leave it to the outermost."""
-        if self._settling:
+        if self._settling or not (self._irq_work or self._ready):
             return
         self._settling = True
         try:

@@ -109,11 +109,9 @@ class Node:
         self.scratch = memoryview(bytearray(PACKET_MAX))
         self._listener = listener
         self._clock = LocalNode(device, loop)
+        self.arm = self._clock.arm
         self._peers: set[Peer] = set()
         self._listen()
-
-    def arm(self) -> None:
-        self._clock.arm()
 
     def forget(self, peer: Peer) -> None:
         self._peers.remove(peer)
