@@ -67,8 +67,15 @@ def import_timeline(device: DeviceFile, fd: Fd, *, asks_type: bool) -> Timeline:
         return Timeline(LOST)
     finally:
         device.close_fd(fd)
-    is_user = asks_type and device.call(SyncobjQueryType(handle=handle)).type is SyncobjType.USER
-    return Timeline(handle, is_user=is_user)
+    return Timeline(handle, is_user=asks_type and _is_user(device, handle))
+
+
+def _is_user(device: DeviceFile, handle: int) -> bool:
+    """One that does not say is waited for and signalled like any other, which is right for both kinds."""
+    try:
+        return device.call(SyncobjQueryType(handle=handle)).type is SyncobjType.USER
+    except DeviceError:
+        return False
 
 
 class Watcher(Protocol):
