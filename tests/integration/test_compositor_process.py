@@ -180,6 +180,41 @@ def test_faults_of_its_own_device_begin_once_the_screens_are_lit(run) -> None:
     assert compositor.wait() == (0, "", "")
 
 
+def test_an_unplugged_device_is_the_end_in_one_sentence(run) -> None:
+    compositor = run("--fault", "unplug:200ms")
+    compositor.ready()
+    assert compositor.wait() == (1, "", "syncline compositor: the device is lost: No such device\n")
+
+
+STORM = (
+    "gpu-reset:150ms:6",
+    "lost-wake:5:2",
+    "lost-flip:20",
+    "ModeAtomic=EBUSY:30:3",
+    "SyncobjEventfd=EMFILE:9:3",
+)
+CABLE = ("output-removed=Virtual-1:400ms", "output-added=Virtual-1:900ms")
+
+
+@pytest.mark.parametrize("faults", [STORM, CABLE], ids=["storm", "cable"])
+def test_real_clients_get_what_they_are_owed_in_bad_weather(run, tmp_path, faults) -> None:
+    compositor = run(*(word for fault in faults for word in ("--fault", fault)))
+    compositor.ready()
+    clients = [
+        subprocess.Popen(
+            [sys.executable, "-m", "syncline.clients", demo, "--socket", "wayland-1", "--frames", "60"],
+            env=os.environ | {"XDG_RUNTIME_DIR": str(tmp_path)}, text=True, cwd=ROOT,
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        )
+        for demo in ("solid", "subsurfaces", "shm")
+    ]  # fmt: skip
+    for client in clients:
+        out, err = client.communicate(timeout=60)
+        assert (client.returncode, err) == (0, ""), out + err
+
+    assert compositor.end() == (0, "", "")
+
+
 def test_somebody_else_s_device_has_to_allow_faults(run, tmp_path) -> None:
     node = tmp_path / "card0"
     words = [sys.executable, "-m", "syncline.kms_model", "--socket", str(node), "--ready", "fd:1"]
