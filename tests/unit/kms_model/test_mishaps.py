@@ -2,11 +2,13 @@
 
 import os
 from collections.abc import Callable
-from errno import EBUSY, ECANCELED, EINVAL, EIO, EMFILE, ENODEV, ENOENT
+from errno import EBUSY, ECANCELED, EINVAL, EIO, EMFILE, ENODEV, ENOENT, ETIME
 from typing import Any
 
 import pytest
 
+from syncline.kms_model.checker import Checker, Severity
+from syncline.kms_model.checker.watch import close_books
 from syncline.kms_model.device import Device
 from syncline.kms_model.faults import NoFault, parse
 from syncline.kms_model.uapi import (
@@ -188,3 +190,27 @@ def test_the_debug_node_injects_and_clears_and_does_nothing_else(
     assert rig.errno(InjectFault("nothing"), debug) == EINVAL
     assert rig.errno(SyncobjCreate(), debug) == EINVAL
     assert rig.errno(InjectFault("memory")) == EINVAL, "a card has no such call"
+
+
+# -- under the checker -------------------------------------------------------------------------------
+
+
+@pytest.mark.requirement("K7", "K11", "K24")
+def test_a_fence_that_ends_badly_still_keeps_the_contract(rig: Any) -> None:
+    """Error before signal, once, at an instant that has come; nobody is left waiting and nothing unsignalled."""
+    checker = Checker(rig.kernel)
+    rig.device.inject(parse("failed-job=ETIME"))
+    rig.device.inject(parse("gpu-reset:4ms:3"))
+    fences = [submit(rig, ms) for ms in (2, 5, 5, 1)]
+    watches = [rig.eventfd() for _ in fences]
+    for fence, watch in zip(fences, watches, strict=True):
+        handle = rig.create()
+        rig.put(handle, fence)
+        rig.call(SyncobjEventfd(handle, 0, watch))
+    rig.after_ms(40)
+
+    assert [rig.status(fence) for fence in fences] == [-ETIME, -ECANCELED, -ECANCELED, 1]
+    assert all(rig.readable(watch) for watch in watches)
+    rig.device.close(rig.file, rig.now_ns)
+    close_books(checker, rig.kernel, (rig.device,), alone=False)
+    assert [rule for rule, severity in checker.ledger.verdict() if severity is Severity.ERROR] == []
