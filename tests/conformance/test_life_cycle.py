@@ -173,7 +173,7 @@ class _Session:
         )
 
 
-@case("S46", D, priority=2)
+@case("S46 S34 S35 S36 S37 S38 S39 S42", D, priority=2)
 def test_lif_08_a_single_random_violation_gets_its_own_error(trial: Trial) -> None:
     """Legal traffic, then one rule broken: the error is one that the decision table allows."""
     for number in range(VIOLATIONS):

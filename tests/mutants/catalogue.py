@@ -15,6 +15,7 @@ from mutants import (
     release,
     trees,
     validation,
+    wires,
 )
 from mutants.mutant import Mutant
 
@@ -30,6 +31,7 @@ MODULES: Final = (
     pacing,
     buffers,
     machine,
+    wires,
 )
 
 PARTS: Final[Mapping[str, tuple[Mutant, ...]]] = {

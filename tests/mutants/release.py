@@ -246,3 +246,16 @@ def answers_in_one_way(end: Broken, self: Releases, loan: Loan) -> None:
     if loan.explicit:
         loan.callbacks = ()
     end(self, loan)
+
+
+@breaks("S70", at=(Releases, "_reach_point"), killed_by="LIF-07")
+def forgets_one_release_in_fifty(
+    reach: Broken, self: Releases, loan: Loan, *, is_idle: bool, now_ns: int
+) -> None:
+    """Of many release points one is not reached."""
+    count = vars(self).setdefault("count", 0)
+    vars(self)["count"] = count + 1
+    if count % 50 == 49:
+        loan.point_reached = True
+    else:
+        reach(self, loan, is_idle=is_idle, now_ns=now_ns)

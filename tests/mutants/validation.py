@@ -321,7 +321,7 @@ def looks_for_points_first(
     return pair
 
 
-@breaks("S38 S39", at=(commits, "check_points"), killed_by="VAL-02 VAL-03")
+@breaks("S38 S39", at=(commits, "check_points"), killed_by="VAL-02 VAL-03 LIF-08")
 def mistakes_acquire_for_release(check: Broken, buffer: MaybeBuffer, *points: MaybePoint) -> MaybePair:
     """Missing acquire points are said to be missing release points, and the other way round."""
     swapped = {Error.NO_ACQUIRE_POINT: Error.NO_RELEASE_POINT, Error.NO_RELEASE_POINT: Error.NO_ACQUIRE_POINT}
