@@ -55,8 +55,8 @@ def _perform(place: Place, options: Options, probe: Probe, directory: Path) -> E
     assert stage.events is not None, "our own stage has files of events"
     assert stage.device_events is not None
     return Evidence(
-        subject=decoded(_events(directory, late), CLIENT_EVENTS),
-        bystander=decoded(_events(directory, light), CLIENT_EVENTS),
+        subject=_told(directory, late),
+        bystander=_told(directory, light),
         compositor=decoded(stage.events, msgspec.json.Decoder(ReportEvent)),
         device=list(decoded(stage.device_events, msgspec.json.Decoder(DeviceEvent))),
         objection=objection,
@@ -106,6 +106,12 @@ def _events(directory: Path, role: Role) -> Path:
 
 def _log(directory: Path, role: Role) -> Path:
     return directory / f"{role.name}.log"
+
+
+def _told(directory: Path, role: Role) -> list[ClientEvent]:
+    """Nothing by who was stopped before it could begin."""
+    path = _events(directory, role)
+    return decoded(path, CLIENT_EVENTS) if path.exists() else []
 
 
 def _last_words(directory: Path, role: Role) -> str:
