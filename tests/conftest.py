@@ -1,6 +1,7 @@
 """Hypothesis profiles (the same inputs every run; `nightly` explores), and what every case of the suite is given."""
 
 import gc
+import sys
 from collections.abc import Iterator
 
 import pytest
@@ -21,6 +22,15 @@ def _no_garbage_of_others() -> None:
     """Many tests count descriptors: what earlier modules left to the collector is closed before, not during them."""
     gc.collect()
     gc.freeze()
+
+
+@pytest.fixture(autouse=True)
+def _no_race() -> Iterator[None]:
+    """Whatever a story is about, nobody in it has touched a buffer too early (K21), unless it took the reports."""
+    yield
+    world = sys.modules.get("world")
+    if world is not None:
+        world.assert_no_race(world.take_races())
 
 
 @pytest.fixture

@@ -30,7 +30,7 @@ from syncline.compositor.core.report import Commit, Flip, FrameReport, Latch, Re
 from syncline.compositor.core.shell import Toplevel, XdgSurface
 from syncline.compositor.core.surface import Client as Peer, Surface
 from syncline.compositor.core.syncobj import SyncPoint, Timeline
-from syncline.kms_model.checker import Ledger, Severity, as_text
+from syncline.kms_model.checker import Ledger, Report, Severity, as_text
 from syncline.kms_model.checker.races import Races
 from syncline.kms_model.device import Device
 from syncline.kms_model.file import File
@@ -186,6 +186,23 @@ def machine(
     return replace(SYNCLINE, crtcs=crtcs, modes=())
 
 
+LEDGERS: list[Ledger] = []
+"""Of the worlds of one test. Few of them are closed by their stories."""
+
+
+def take_races() -> list[Ledger]:
+    """What the worlds since the last time have found."""
+    ledgers = LEDGERS.copy()
+    LEDGERS.clear()
+    return ledgers
+
+
+def assert_no_race(ledgers: list[Ledger]) -> None:
+    reports = [report for ledger in ledgers for report in ledger.reports.values()]
+    errors = [report for report in reports if report.severity is Severity.ERROR]
+    assert not errors, "\n".join(map(as_text, errors))
+
+
 COMPOSED = Policy(direct_scanout=False)
 
 
@@ -205,14 +222,14 @@ class World:
         self._finalize = weakref.finalize(self, self.device.kernel.descriptors.close)
         self.device.advance(NS_PER_S)
         self.races = Ledger()
-        """What the race detector found: nothing, when it is closed, unless the test says so."""
+        """What the race detector found: nothing, when the test is over, unless that says so."""
         Races(self.device.kernel, self.races)
+        LEDGERS.append(self.races)
         self.file = DirectFile(self.device, "card", "compositor")
         self.watcher = EventfdWatcher(self.file)
         self.clients: list[Client] = []
         self.images: list[Image] = []
         self.is_closed = False
-        self.races_expected = False
         self.colors = 0
         self._recorder: Peer | None = None
         self.bystanders: list[Callable[[], None]] = []
@@ -390,8 +407,7 @@ class World:
                 client.file.close()
         self.device.collect(self.now_ns)
         assert not self.watcher.watches, "no waiter is left behind"
-        errors = [report for report in self.races.reports.values() if report.severity is Severity.ERROR]
-        assert self.races_expected or not errors, "\n".join(map(as_text, errors))
+        assert_no_race([self.races])
 
     def drop(self) -> None:
         """Let go of every descriptor after a failure, as far as that still goes."""
@@ -400,6 +416,13 @@ class World:
         for watch in list(self.watcher.watches):
             self.watcher.unwatch(watch)
         self._finalize()
+
+    def expect_race(self, words: str) -> Report:
+        """The one race there was: the story is about it, or its client cannot help it."""
+        (report,) = self.races.reports.values()
+        assert words in report.what, as_text(report)
+        self.races.reports.clear()
+        return report
 
     # -- stories ----------------------------------------------------------------------------------
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from typing import Final
+from weakref import WeakKeyDictionary
 
 from syncline.kms_model.accesses import NotedResv
 from syncline.kms_model.checker.moment import Moment, Thread, fold
@@ -43,7 +44,7 @@ class Buffer:
     def __init__(self, number: int) -> None:
         self.number = number
         self.accesses: list[Access] = []
-        self.users: dict[Thread, None] = {}
+        self.users: WeakKeyDictionary[Thread, None] = WeakKeyDictionary()
         """Files that had to do with it: they tell each other, in messages that nobody here can see."""
         self._behind: dict[int, tuple[Moment, ...]] = {}
 

@@ -78,7 +78,7 @@ def _deed(access: Access) -> str:
 
 def _was_submitted_before(writer: Access, reader: Access) -> bool:
     """The reader's side knows that the job was queued."""
-    return any(
+    return writer.thread.kind == "job" and any(
         cause.moment.thread.kind == "process" and reader.begin.knows(cause.moment)
         for cause in writer.begin.causes
     )

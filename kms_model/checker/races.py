@@ -273,7 +273,7 @@ class Races:
             return moments
         told = tuple(
             user.step("tells the others in a message", self._kernel.now_ns)
-            for user in self._buffers.of(carrier.resv).users
+            for user in tuple(self._buffers.of(carrier.resv).users)
             if user is not process
         )
         return fold(moments, told)

@@ -95,6 +95,7 @@ def test_one_image_committed_twice_owes_two_points() -> None:
     world.run_until_ms(40)
 
     assert window.image("red").released() == 2
+    world.expect_race("a write before the reader's release")  # it paints what is on the screen
 
 
 @pytest.mark.requirement("S81")

@@ -130,6 +130,7 @@ def test_a_dma_release_point_cannot_stand_behind_a_user_fence_and_is_reached_at_
 
     assert image.released() == 1
     assert len(parked(world)) == 1
+    world.expect_race("reuse before the out-fence")  # it paints what is on the screen
 
 
 @pytest.mark.requirement("UR9", "F51")
