@@ -20,6 +20,8 @@ EVERYTHING = set(
 )
 ISOLATING = {"signal-wait", "user-forward"}
 
+pytestmark = pytest.mark.timeout(300)  # the whole takes ten seconds on two cores of its own
+
 
 def run(*words: str, place: Path) -> dict[str, Any]:
     told = subprocess.run(
