@@ -15,6 +15,8 @@ from syncline.clients.toolkit.report import ClientEvent, Committed, Ended, Prese
 from syncline.compositor.core.policy import Policy
 from syncline.compositor.loop import Driver
 from syncline.kms_model import tag
+from syncline.kms_model.checker import Ledger, Policy as Findings, Severity
+from syncline.kms_model.checker.watch import watch_buffers
 from syncline.kms_model.command import with_outputs
 from syncline.kms_model.device import Device
 from syncline.kms_model.kernel import Kernel
@@ -35,6 +37,7 @@ class Run:
 
     events: list[list[ClientEvent]] = field(default_factory=list)
     torn: list[tag.Torn] = field(default_factory=list)
+    races: Ledger = field(default_factory=Ledger)
     frames_seen: dict[int, list[int]] = field(default_factory=lambda: defaultdict(list))
 
     def of(self, kind: type, client: int = 0) -> list[Any]:
@@ -62,6 +65,7 @@ def stage() -> Stage:
 async def perform(loop: VirtualLoop, cast: tuple[tuple[str, Options], ...]) -> Run:
     run = Run()
     kernel = Kernel(now_ns=loop.now_ns())
+    run.races = watch_buffers(kernel, Findings.COLLECT, say=lambda _: None)
     node = LocalNode(Device(with_outputs(SYNCLINE, ["640x480@60"]), kernel=kernel), loop)
     driver = Driver(loop, node.open(), policy=Policy(), caps={}, report=lambda _: None)
     watching = asyncio.create_task(watch(loop, node.device, run))
@@ -109,6 +113,7 @@ def test_every_demo_is_shown_whole_and_gets_every_image_back(stage: Stage, demo:
     assert (end.discarded, end.unanswered, end.reason) == (0, 0, "all frames are drawn")
     assert end.owed == end.paid == end.committed
     assert run.torn == []
+    assert run.races.summary() == []
     assert set(run.frames_seen[1]) >= set(range(1, 10))
 
 
@@ -126,6 +131,7 @@ def test_signalling_early_puts_an_unfinished_image_on_the_screen(stage: Stage) -
 
     assert run.torn != []
     assert {each.client for each in run.torn} == {1}
+    assert run.races.verdict() == {("K21", Severity.ERROR)}
     assert run.end().owed == run.end().paid, "the compositor is not to blame and pays as ever"
 
 
