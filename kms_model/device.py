@@ -10,15 +10,19 @@ from functools import partial
 from types import CoroutineType
 from typing import Any, Final, Protocol, TypeVar
 
-from syncline.kms_model import client, gem, sw_sync, sync_file_ioctls, syncobj_ioctls
+from syncline.kms_model import client
+from syncline.kms_model.buffers import gem
+from syncline.kms_model.buffers.vgem import Vgem
 from syncline.kms_model.debugfs import Debugfs, Mishap
 from syncline.kms_model.faults import Fault
+from syncline.kms_model.fences import sw_sync, sync_file_ioctls
 from syncline.kms_model.file import File
 from syncline.kms_model.gpu.ioctls import Gpu
 from syncline.kms_model.kernel import Kernel
 from syncline.kms_model.kms.ioctls import Kms
 from syncline.kms_model.profiles import SYNCLINE, Profile
 from syncline.kms_model.quirks import UPSTREAM, Quirks
+from syncline.kms_model.syncobj import ioctls as syncobj_ioctls
 from syncline.kms_model.task import Completion, Pending, Task
 from syncline.kms_model.token import Tokens
 from syncline.kms_model.trace import TraceEvent
@@ -34,8 +38,7 @@ from syncline.kms_model.uapi import (
     SetMaster,
     Wedged,
 )
-from syncline.kms_model.user_fence_ioctls import UserFences
-from syncline.kms_model.vgem import Vgem
+from syncline.kms_model.user_fence.ioctls import UserFences
 
 R = TypeVar("R")
 

@@ -6,11 +6,11 @@ from heapq import heappop, heappush
 from typing import Any, Final, Generic, TypeVar
 
 from syncline.kms_model.budget import Budget
-from syncline.kms_model.buffer import GemObject
+from syncline.kms_model.buffers.buffer import GemObject
 from syncline.kms_model.kernel import Kernel
 from syncline.kms_model.profiles import Profile
 from syncline.kms_model.quirks import Quirks
-from syncline.kms_model.syncobj import Syncobj
+from syncline.kms_model.syncobj.syncobj import Syncobj
 from syncline.kms_model.task import Pending
 from syncline.kms_model.uapi import ClientCap, DeviceError, Event
 

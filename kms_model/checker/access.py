@@ -5,8 +5,8 @@ from typing import Final
 from weakref import WeakKeyDictionary
 
 from syncline.kms_model.accesses import NotedResv
+from syncline.kms_model.buffers.resv import Usage
 from syncline.kms_model.checker.moment import Moment, Thread, fold
-from syncline.kms_model.resv import Usage
 
 _CLASSES: Final = (Usage.KERNEL, Usage.WRITE, Usage.READ)
 """What somebody asks for. Nobody waits for BOOKKEEP but who moves the memory."""

@@ -6,7 +6,7 @@ from weakref import ref
 from syncline.kms_model.checker.graph import Node, release
 from syncline.kms_model.file import File
 from syncline.kms_model.observer import AwaitedPoint, Runner
-from syncline.kms_model.user_fence import UserSyncobj
+from syncline.kms_model.user_fence.user_fence import UserSyncobj
 
 USER_LOCKS = "user "
 """Lock classes that begin so are a program's own: the kernel need not care, but a circle is a circle."""

@@ -3,8 +3,6 @@
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
-from syncline.kms_model.array import FenceArray
-from syncline.kms_model.chain import ChainNode
 from syncline.kms_model.checker.actors import Call
 from syncline.kms_model.checker.commits import Commits
 from syncline.kms_model.checker.graph import Edge, Node, edges, release, remove
@@ -15,7 +13,9 @@ from syncline.kms_model.checker.report import Severity
 from syncline.kms_model.checker.scene import Scene
 from syncline.kms_model.checker.timelines import Timelines
 from syncline.kms_model.checker.waits import SIGNALLER, Waits
-from syncline.kms_model.fence import Fence
+from syncline.kms_model.fences.array import FenceArray
+from syncline.kms_model.fences.chain import ChainNode
+from syncline.kms_model.fences.fence import Fence
 from syncline.kms_model.kernel import Kernel
 from syncline.kms_model.observer import Accepted, Awaited, AwaitedPoint, Exporter, Promise, Runner
 from syncline.kms_model.task import Bell, Completion

@@ -23,9 +23,9 @@ from syncline.kms_model.checker.moment import Cause, Moment, Thread, Threads, fo
 from syncline.kms_model.checker.oversync import Hold, needless
 from syncline.kms_model.checker.race_report import race, signature
 from syncline.kms_model.checker.work import Held, Process, Screen, Work, Writer
+from syncline.kms_model.fences.sync_file import SyncFile
 from syncline.kms_model.kernel import Kernel
 from syncline.kms_model.observer import AwaitedPoint
-from syncline.kms_model.sync_file import SyncFile
 
 
 class Races:

@@ -9,7 +9,13 @@ _ROOT: Final = "syncline.kms_model."
 _CHECKER: Final = f"{_ROOT}checker."
 _PLUMBING: Final = frozenset(
     f"{_ROOT}{name}"
-    for name in ("array", "chain", "fence", "kernel", "merge", "resv", "sync_file", "syncobj", "task")
+    for name in (
+        "buffers.resv",
+        *(f"fences.{name}" for name in ("array", "chain", "fence", "merge", "sync_file")),
+        "kernel",
+        "syncobj.syncobj",
+        "task",
+    )
 )
 
 

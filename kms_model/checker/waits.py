@@ -14,7 +14,7 @@ from syncline.kms_model.checker.promises import FenceNode, node_of
 from syncline.kms_model.checker.report import Severity
 from syncline.kms_model.checker.scene import Scene
 from syncline.kms_model.checker.site import asleep, here
-from syncline.kms_model.fence import Fence
+from syncline.kms_model.fences.fence import Fence
 from syncline.kms_model.observer import Awaited, AwaitedLock, AwaitedPoint, Promise, Runner, Thing
 from syncline.kms_model.task import Task
 

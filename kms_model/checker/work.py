@@ -7,7 +7,7 @@ from syncline.kms_model.checker.access import Access, Buffer
 from syncline.kms_model.checker.carriers import behind_file
 from syncline.kms_model.checker.moment import Moment, Thread, Threads
 from syncline.kms_model.checker.oversync import Hold
-from syncline.kms_model.sync_file import SyncFile
+from syncline.kms_model.fences.sync_file import SyncFile
 
 
 class Held:

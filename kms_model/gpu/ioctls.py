@@ -6,8 +6,10 @@ from errno import E2BIG, EACCES, EAGAIN, ECANCELED, EINVAL, ENOENT
 from typing import Any, Final
 
 from syncline.kms_model.accesses import Access, Carrier, Reservation, Submission, Wait
-from syncline.kms_model.buffer import GemObject
-from syncline.kms_model.fence import Fence
+from syncline.kms_model.buffers.buffer import GemObject
+from syncline.kms_model.buffers.resv import Usage, usage_for
+from syncline.kms_model.fences.fence import Fence
+from syncline.kms_model.fences.sync_file import SyncFile, fence_of, publish_fence
 from syncline.kms_model.file import File
 from syncline.kms_model.gpu.job import MAX_QUEUED, Entity, Job
 from syncline.kms_model.gpu.picture import Picture, Pixels
@@ -17,9 +19,7 @@ from syncline.kms_model.kernel import Kernel
 from syncline.kms_model.observer import AwaitedPoint
 from syncline.kms_model.profiles import Profile
 from syncline.kms_model.quirks import Quirks
-from syncline.kms_model.resv import Usage, usage_for
-from syncline.kms_model.sync_file import SyncFile, fence_of, publish_fence
-from syncline.kms_model.syncobj import Syncobj
+from syncline.kms_model.syncobj.syncobj import Syncobj
 from syncline.kms_model.uapi import (
     Blit,
     Command,
@@ -36,7 +36,7 @@ from syncline.kms_model.uapi import (
     Tag,
     Text,
 )
-from syncline.kms_model.user_fence import UserSyncobj
+from syncline.kms_model.user_fence.user_fence import UserSyncobj
 
 Handler = Callable[[File, Any], Any]
 

@@ -4,7 +4,7 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from typing import Final
 
-from syncline.kms_model.fence import Fence
+from syncline.kms_model.fences.fence import Fence
 from syncline.kms_model.gpu.picture import Picture
 from syncline.kms_model.gpu.user_wait import UserWait
 from syncline.kms_model.kernel import Kernel

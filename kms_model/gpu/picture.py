@@ -7,7 +7,7 @@ from typing import Final
 import numpy as np
 
 from syncline.kms_model import raster
-from syncline.kms_model.buffer import GemObject
+from syncline.kms_model.buffers.buffer import GemObject
 from syncline.kms_model.uapi import Blit, Command
 
 FOREVER_NS: Final = 1 << 47  # 39 hours; longer durations are cut to it, no watchdog waits that long

@@ -11,7 +11,7 @@ from errno import ECANCELED, ESRCH, ETIME
 from functools import partial
 from typing import Final
 
-from syncline.kms_model.fence import Fence
+from syncline.kms_model.fences.fence import Fence
 from syncline.kms_model.gpu.engine import Engine
 from syncline.kms_model.gpu.job import ENGINE, Entity, Job
 from syncline.kms_model.kernel import Kernel

@@ -3,8 +3,8 @@
 from collections.abc import Callable
 
 from syncline.kms_model.observer import AwaitedPoint
-from syncline.kms_model.syncobj import Source
-from syncline.kms_model.user_fence import UserSyncobj
+from syncline.kms_model.syncobj.syncobj import Source
+from syncline.kms_model.user_fence.user_fence import UserSyncobj
 
 
 class UserWait:

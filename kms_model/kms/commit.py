@@ -8,7 +8,8 @@ touches its objects, and why a NONBLOCK one, which leaves its waiting to a worke
 from errno import EBUSY
 from typing import Final
 
-from syncline.kms_model.chain import ChainNode
+from syncline.kms_model.buffers.resv import Usage
+from syncline.kms_model.fences.chain import ChainNode
 from syncline.kms_model.kms.display import Display
 from syncline.kms_model.kms.event import FlipEvent
 from syncline.kms_model.kms.flips import tell_flips
@@ -17,7 +18,6 @@ from syncline.kms_model.kms.state import AtomicState
 from syncline.kms_model.kms.tail import Tail
 from syncline.kms_model.kms.user_points import accepted, check_out_points
 from syncline.kms_model.kms.waiting import wait_for_fences
-from syncline.kms_model.resv import Usage
 from syncline.kms_model.task import Completion
 from syncline.kms_model.trace import CommitTrace
 from syncline.kms_model.uapi import DeviceError

@@ -1,6 +1,6 @@
 """What a CRTC owes at its next flip or vblank: a completion, a fence or a user point, an event, in this order."""
 
-from syncline.kms_model.fence import Fence
+from syncline.kms_model.fences.fence import Fence
 from syncline.kms_model.file import File
 from syncline.kms_model.kms.point import OutPoint
 from syncline.kms_model.task import Completion

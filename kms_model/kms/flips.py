@@ -3,12 +3,12 @@
 from collections.abc import Iterator
 
 from syncline.kms_model.accesses import AccessObserver, Flip, Reservation, Wait
+from syncline.kms_model.buffers.resv import Usage
 from syncline.kms_model.kms.display import Display
 from syncline.kms_model.kms.event import FlipEvent
 from syncline.kms_model.kms.objects import PlaneState
 from syncline.kms_model.kms.state import AtomicState
 from syncline.kms_model.observer import AwaitedPoint
-from syncline.kms_model.resv import Usage
 
 
 def tell_flips(display: Display, accesses: AccessObserver, state: AtomicState) -> None:

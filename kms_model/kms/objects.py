@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Final
 
-from syncline.kms_model.buffer import GemObject
-from syncline.kms_model.fence import Fence
+from syncline.kms_model.buffers.buffer import GemObject
+from syncline.kms_model.fences.fence import Fence
+from syncline.kms_model.fences.sync_file import SyncFile
 from syncline.kms_model.kms.event import FlipEvent
 from syncline.kms_model.kms.lock import ModesetLock
 from syncline.kms_model.kms.mode import Output
@@ -18,7 +19,6 @@ from syncline.kms_model.kms.property import Property
 from syncline.kms_model.kms.vblank import Vblank
 from syncline.kms_model.kms.view import Layer, Scanout
 from syncline.kms_model.observer import Milestone
-from syncline.kms_model.sync_file import SyncFile
 from syncline.kms_model.task import Completion
 from syncline.kms_model.uapi import ModeInfo, ObjectType, PlaneType
 

@@ -10,6 +10,7 @@ from typing import Final
 
 import msgspec
 
+from syncline.kms_model.fences.sync_file import SyncFile
 from syncline.kms_model.file import File
 from syncline.kms_model.kms.display import Display
 from syncline.kms_model.kms.mode import is_valid
@@ -18,7 +19,6 @@ from syncline.kms_model.kms.property import U64, Kind, Property, signed
 from syncline.kms_model.kms.readback import read_connector, read_crtc, read_plane
 from syncline.kms_model.kms.state import AtomicState
 from syncline.kms_model.kms.user_points import in_points, out_point
-from syncline.kms_model.sync_file import SyncFile
 from syncline.kms_model.uapi import BAD_POINTER, DeviceError, ModeInfo, ObjectType, PlaneType
 
 _RECT: Final = struct.Struct("<4i")

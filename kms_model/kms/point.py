@@ -6,10 +6,10 @@ from typing import Final
 
 from syncline.kms_model.kernel import Kernel
 from syncline.kms_model.observer import Awaited, AwaitedPoint
-from syncline.kms_model.syncobj import Source
+from syncline.kms_model.syncobj.syncobj import Source
 from syncline.kms_model.task import Bell
 from syncline.kms_model.trace import OutPointTrace, WaitTrace
-from syncline.kms_model.user_fence import Bridge, Slot
+from syncline.kms_model.user_fence.user_fence import Bridge, Slot
 
 WAIT_REASON: Final = "user-fence"
 """In the trace: a commit waits for user space."""

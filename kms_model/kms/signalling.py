@@ -7,14 +7,14 @@ installed at the very end of the ioctl (prepare_signaling, complete_signaling).
 from errno import EINVAL
 from typing import Final
 
-from syncline.kms_model.fence import Fence
+from syncline.kms_model.fences.fence import Fence
+from syncline.kms_model.fences.sync_file import publish_fence
 from syncline.kms_model.file import File
 from syncline.kms_model.kms.display import Display
 from syncline.kms_model.kms.event import FlipEvent
 from syncline.kms_model.kms.objects import Connector, Crtc
 from syncline.kms_model.kms.state import AtomicState
 from syncline.kms_model.observer import Exporter
-from syncline.kms_model.sync_file import publish_fence
 from syncline.kms_model.uapi import AtomicReply, DeviceError, Fd
 
 FLIP_NS: Final = 10_000_000_000

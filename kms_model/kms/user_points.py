@@ -13,9 +13,9 @@ from syncline.kms_model.kms.objects import Blob, Crtc, PlaneState
 from syncline.kms_model.kms.point import OutPoint, UserPoint
 from syncline.kms_model.kms.state import AtomicState
 from syncline.kms_model.observer import Accepted
-from syncline.kms_model.syncobj_find import find_syncobj
+from syncline.kms_model.syncobj.find import find_syncobj
 from syncline.kms_model.uapi import USER_FENCE_POISON, USER_POINT, DeviceError
-from syncline.kms_model.user_fence import UserSyncobj
+from syncline.kms_model.user_fence.user_fence import UserSyncobj
 
 MAX_POINTS: Final = 64
 """User points that one plane may wait for (EINVAL beyond)."""

@@ -6,7 +6,7 @@ drives the display needs to.
 
 from dataclasses import dataclass
 
-from syncline.kms_model.buffer import GemObject
+from syncline.kms_model.buffers.buffer import GemObject
 from syncline.kms_model.uapi import PlaneType
 
 Rectangle = tuple[int, int, int, int]

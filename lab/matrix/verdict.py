@@ -8,7 +8,7 @@ import msgspec
 from syncline.clients.toolkit.report import ClientEvent, Presented
 from syncline.compositor.core.journal import LOOP
 from syncline.compositor.core.report import FrameReport, Wait
-from syncline.kms_model.syncobj_find import STALL_USER
+from syncline.kms_model.syncobj.find import STALL_USER
 from syncline.kms_model.trace import WaitTrace, Warn
 from syncline.lab.matrix.cast import BYSTANDER, SUBJECT
 from syncline.lab.matrix.evidence import Evidence, Window

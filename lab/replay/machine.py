@@ -8,9 +8,9 @@ from syncline.kms_model import uapi
 from syncline.kms_model.checker import Checker, Ledger
 from syncline.kms_model.checker.watch import close_books
 from syncline.kms_model.device import Device
+from syncline.kms_model.fences.sync_file import SyncFile
 from syncline.kms_model.kernel import Kernel
 from syncline.kms_model.profiles import Profile, profile
-from syncline.kms_model.sync_file import SyncFile
 from syncline.kms_model.task import Pending
 from syncline.kms_model.trace import TraceEvent, Warn
 

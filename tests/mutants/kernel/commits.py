@@ -4,6 +4,7 @@ from errno import EINVAL
 from typing import Any
 
 from mutants.mutant import Broken, breaks
+from syncline.kms_model.buffers.resv import Usage
 from syncline.kms_model.file import File
 from syncline.kms_model.kms import atomic, check, commit, framebuffers, ioctls, pending
 from syncline.kms_model.kms.atomic import _Call
@@ -13,7 +14,6 @@ from syncline.kms_model.kms.parse import Parser
 from syncline.kms_model.kms.pending import NotYet, ParkedCommit
 from syncline.kms_model.kms.point import UserPoint
 from syncline.kms_model.kms.state import AtomicState
-from syncline.kms_model.resv import Usage
 from syncline.kms_model.uapi import AtomicFlag, DeviceError
 
 RULES = "kms/test_user_fence_rules.py::"

@@ -3,14 +3,14 @@
 from typing import Any
 
 from mutants.mutant import Broken, breaks
-from syncline.kms_model import merge
-from syncline.kms_model.chain import ChainNode
-from syncline.kms_model.fence import Clock, Fence
-from syncline.kms_model.points import Points
-from syncline.kms_model.resv import Resv, Usage
-from syncline.kms_model.syncobj import Syncobj
-from syncline.kms_model.syncobj_eventfd import EventfdEntry
-from syncline.kms_model.syncobj_wait import WaitArray, WaitEntry
+from syncline.kms_model.buffers.resv import Resv, Usage
+from syncline.kms_model.fences import merge
+from syncline.kms_model.fences.chain import ChainNode
+from syncline.kms_model.fences.fence import Clock, Fence
+from syncline.kms_model.syncobj.eventfd import EventfdEntry
+from syncline.kms_model.syncobj.points import Points
+from syncline.kms_model.syncobj.syncobj import Syncobj
+from syncline.kms_model.syncobj.wait import WaitArray, WaitEntry
 from syncline.kms_model.uapi import WaitFlag
 
 
@@ -83,14 +83,14 @@ def follows_replacements(is_done: Broken, self: WaitArray, entry: WaitEntry) -> 
 @breaks(
     "2.7",
     at=(EventfdEntry, "follow"),
-    killed_by="test_syncobj_eventfd.py::test_it_waits_for_submission_and_then_for_the_signal",
+    killed_by="syncobj/test_eventfd.py::test_it_waits_for_submission_and_then_for_the_signal",
 )
 def rings_when_there_is_a_fence(_follow: Broken, self: EventfdEntry, fence: Fence) -> None:
     """Every eventfd waits for AVAILABLE only."""
     self._fire(fence)
 
 
-@breaks("2.2", at=(Fence, "status"), killed_by="test_chain.py::test_a_chain_does_not_pass_errors_on")
+@breaks("2.2", at=(Fence, "status"), killed_by="fences/test_chain.py::test_a_chain_does_not_pass_errors_on")
 def chains_pass_errors_on(status: Broken, self: Fence) -> int:
     """A point whose fence failed has failed."""
     is_failed = isinstance(self, ChainNode) and self.signalled and self.fence.error

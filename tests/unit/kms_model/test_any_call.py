@@ -10,11 +10,11 @@ import msgspec
 import pytest
 
 from syncline.kms_model import uapi
-from syncline.kms_model.buffer import DmaBuf
+from syncline.kms_model.buffers.buffer import DmaBuf
 from syncline.kms_model.device import Device
-from syncline.kms_model.sw_sync import SwSyncTimeline
-from syncline.kms_model.sync_file import SyncFile
-from syncline.kms_model.syncobj import Syncobj
+from syncline.kms_model.fences.sw_sync import SwSyncTimeline
+from syncline.kms_model.fences.sync_file import SyncFile
+from syncline.kms_model.syncobj.syncobj import Syncobj
 from syncline.kms_model.uapi import DeviceError
 
 MS = 1_000_000

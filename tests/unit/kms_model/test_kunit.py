@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 
 FILES = {
-    "st-dma-fence": "test_fence.py",
-    "st-dma-fence-chain": "test_chain.py",
-    "st-dma-fence-unwrap": "test_unwrap.py",
-    "st-dma-resv": "test_resv.py",
+    "st-dma-fence": "fences/test_fence.py",
+    "st-dma-fence-chain": "fences/test_chain.py",
+    "st-dma-fence-unwrap": "fences/test_unwrap.py",
+    "st-dma-resv": "buffers/test_resv.py",
 }
 CASES = {
     "st-dma-fence": """sanitycheck signaling add_callback late_add_callback rm_callback late_rm_callback status error
@@ -34,7 +34,7 @@ def test_there_are_as_many_as_the_spec_counts() -> None:
 
 def marked(file: str) -> set[str]:
     """What the tests of a file say that they stand for, of the kernel's tests."""
-    spec = importlib.util.spec_from_file_location(f"kunit_{file[:-3]}", Path(__file__).with_name(file))
+    spec = importlib.util.spec_from_file_location(Path(file).stem, Path(__file__).parent / file)
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)

@@ -4,7 +4,7 @@ from errno import EIO
 
 import pytest
 
-from syncline.kms_model.fence import Fence
+from syncline.kms_model.fences.fence import Fence
 from syncline.kms_model.kernel import Kernel
 from syncline.kms_model.task import ERESTARTSYS, Bell, Completion, Interrupted
 from syncline.kms_model.uapi import DeviceError

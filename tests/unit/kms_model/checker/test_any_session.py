@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 from hypothesis import given, settings, strategies as st
 
+from syncline.kms_model.buffers.resv import Resv, Usage
 from syncline.kms_model.checker import Checker, Severity
 from syncline.kms_model.checker.watch import close_books
 from syncline.kms_model.device import Device
-from syncline.kms_model.fence import Fence
+from syncline.kms_model.fences.fence import Fence
 from syncline.kms_model.observer import Exporter
-from syncline.kms_model.resv import Resv, Usage
 from syncline.kms_model.uapi import (
     CreateDumb,
     DmaBufExportSyncFile,

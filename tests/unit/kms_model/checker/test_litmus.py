@@ -6,13 +6,13 @@ from typing import Any
 
 import pytest
 
-from syncline.kms_model.array import FenceArray
+from syncline.kms_model.buffers.resv import Resv, Usage
 from syncline.kms_model.checker import Checker, Severity
-from syncline.kms_model.fence import Fence
+from syncline.kms_model.fences.array import FenceArray
+from syncline.kms_model.fences.fence import Fence
 from syncline.kms_model.observer import Awaited, AwaitedLock, Exporter
-from syncline.kms_model.resv import Resv, Usage
-from syncline.kms_model.syncobj_find import find_fence_waiting
-from syncline.kms_model.syncobj_wait import FOREVER_NS, timeline_wait
+from syncline.kms_model.syncobj.find import find_fence_waiting
+from syncline.kms_model.syncobj.wait import FOREVER_NS, timeline_wait
 from syncline.kms_model.task import Completion, Task
 from syncline.kms_model.uapi import (
     CreateDumb,
@@ -28,7 +28,7 @@ from syncline.kms_model.uapi import (
     SyncobjTransfer,
     WaitFlag,
 )
-from syncline.kms_model.user_fence import UserSyncobj
+from syncline.kms_model.user_fence.user_fence import UserSyncobj
 
 MS = 1_000_000
 ERROR, WARN = Severity.ERROR, Severity.WARN

@@ -6,6 +6,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from syncline.kms_model.buffers.resv import Resv, Usage
 from syncline.kms_model.checker import (
     Checker,
     Known,
@@ -20,10 +21,9 @@ from syncline.kms_model.checker import (
     report_as_dot,
 )
 from syncline.kms_model.checker.rule import LATER, RULES
-from syncline.kms_model.fence import Fence
+from syncline.kms_model.fences.fence import Fence
 from syncline.kms_model.observer import Awaited, Exporter
-from syncline.kms_model.resv import Resv, Usage
-from syncline.kms_model.syncobj_find import find_fence_waiting
+from syncline.kms_model.syncobj.find import find_fence_waiting
 from syncline.kms_model.task import Completion, Task
 from syncline.kms_model.uapi import SyncobjTransfer, WaitFlag
 
@@ -138,7 +138,7 @@ def test_a_call_and_a_point_have_the_names_that_user_space_knows(rig: Any) -> No
     assert step.source == (
         "task test_a_call_and_a_point_have_the_names_that_user_space_knows.<locals>.worker"
     )
-    assert re.fullmatch(r"syncobj_find:\d+ _find_fence_waiting", step.site)
+    assert re.fullmatch(r"syncobj\.find:\d+ _find_fence_waiting", step.site)
     rig.signal(source, 3)
 
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 from hypothesis import given, settings, strategies as st
 
-from syncline.kms_model.buffer import GemObject
+from syncline.kms_model.buffers.buffer import GemObject
 from syncline.kms_model.gpu.engine import SLICE_NS
 from syncline.kms_model.gpu.job import Entity, Job
 from syncline.kms_model.gpu.picture import Picture, Pixels

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from syncline.kms_model.buffer import GemObject
+from syncline.kms_model.buffers.buffer import GemObject
 from syncline.kms_model.gpu.engine import SLICE_NS
 from syncline.kms_model.gpu.picture import Picture, Pixels
 from syncline.kms_model.uapi import Blit, Fill

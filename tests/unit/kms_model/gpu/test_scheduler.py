@@ -5,8 +5,8 @@ from textwrap import dedent
 
 import pytest
 
-from syncline.kms_model.buffer import GemObject
-from syncline.kms_model.fence import Fence
+from syncline.kms_model.buffers.buffer import GemObject
+from syncline.kms_model.fences.fence import Fence
 from syncline.kms_model.gpu.engine import SLICE_NS
 from syncline.kms_model.gpu.job import Entity, Job
 from syncline.kms_model.gpu.picture import Picture, Pixels

@@ -9,12 +9,12 @@ from typing import Any, TypeVar
 import msgspec
 import pytest
 
-from syncline.kms_model.buffer import GemObject
+from syncline.kms_model.buffers.buffer import GemObject
+from syncline.kms_model.buffers.resv import Usage
 from syncline.kms_model.device import Device
 from syncline.kms_model.file import File
 from syncline.kms_model.gpu.ioctls import MAX_RECTS
 from syncline.kms_model.gpu.job import MAX_QUEUED
-from syncline.kms_model.resv import Usage
 from syncline.kms_model.uapi import (
     Blit,
     Command,

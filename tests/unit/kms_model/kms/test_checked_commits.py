@@ -4,14 +4,14 @@ import pytest
 from display import COMMIT_RULES, World
 
 from syncline.kms_model.checker import Severity
-from syncline.kms_model.fence import Fence
+from syncline.kms_model.fences.fence import Fence
 from syncline.kms_model.kms import atomic, tail
 from syncline.kms_model.kms.point import PointWait, UserPoint
 from syncline.kms_model.observer import Accepted
 from syncline.kms_model.profiles import SYNCLINE
 from syncline.kms_model.quirks import UPSTREAM
 from syncline.kms_model.uapi import AtomicFlag as Flag, GemAttachUserFence, ModePageFlip
-from syncline.kms_model.user_fence import UserSyncobj
+from syncline.kms_model.user_fence.user_fence import UserSyncobj
 
 ASK = Flag.NONBLOCK | Flag.PAGE_FLIP_EVENT
 ERROR, WARN, INFO = Severity.ERROR, Severity.WARN, Severity.INFO

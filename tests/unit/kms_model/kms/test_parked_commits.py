@@ -6,8 +6,8 @@ from errno import EINVAL, EOWNERDEAD
 
 import pytest
 
-from syncline.kms_model.fence import Fence
-from syncline.kms_model.resv import Usage
+from syncline.kms_model.buffers.resv import Usage
+from syncline.kms_model.fences.fence import Fence
 from syncline.kms_model.trace import WaitTrace
 from syncline.kms_model.uapi import (
     AtomicFlag as Flag,

@@ -4,7 +4,7 @@ from syncline.clients.toolkit.report import Presented, Waited
 from syncline.compositor.core.journal import LOOP
 from syncline.compositor.core.policy import AcquireMode
 from syncline.compositor.core.report import FrameReport, Wait
-from syncline.kms_model.syncobj_find import STALL_USER
+from syncline.kms_model.syncobj.find import STALL_USER
 from syncline.kms_model.trace import WaitTrace, Warn
 from syncline.lab.matrix.evidence import WARM_UP_NS, Evidence
 from syncline.lab.matrix.plan import Client, Compositor, Kms, Options, Place

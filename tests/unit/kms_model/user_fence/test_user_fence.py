@@ -24,7 +24,6 @@ import msgspec
 import pytest
 
 from syncline.kms_model.profiles import VIRTIO_GPU
-from syncline.kms_model.seqno_page import SLOTS_PER_PAGE
 from syncline.kms_model.trace import WaitTrace, Warn
 from syncline.kms_model.uapi import (
     USER_FENCE_POISON,
@@ -56,7 +55,8 @@ from syncline.kms_model.uapi import (
     UserFenceRight,
     WaitFlag,
 )
-from syncline.kms_model.user_fence_ioctls import MAX_PAGES
+from syncline.kms_model.user_fence.ioctls import MAX_PAGES
+from syncline.kms_model.user_fence.seqno_page import SLOTS_PER_PAGE
 
 POINT_FILE = HandleFlag.SYNC_FILE | HandleFlag.TIMELINE
 FOREVER = (1 << 63) - 1

@@ -4,7 +4,7 @@ from typing import Final
 
 from syncline.kms_model.budget import Budget
 from syncline.kms_model.descriptors import Descriptors, Signalbox
-from syncline.kms_model.fence import Fence
+from syncline.kms_model.fences.fence import Fence
 from syncline.kms_model.uapi import Fd
 
 NAME_SIZE: Final = 32

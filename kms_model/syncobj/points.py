@@ -9,8 +9,8 @@ from bisect import bisect_left
 from operator import attrgetter
 from typing import Final
 
-from syncline.kms_model.chain import ChainNode, collect, nodes
-from syncline.kms_model.fence import Fence
+from syncline.kms_model.fences.chain import ChainNode, collect, nodes
+from syncline.kms_model.fences.fence import Fence
 
 _MANY_STEPS: Final = 16
 _SEQNO: Final = attrgetter("seqno")

@@ -3,10 +3,10 @@
 import pytest
 from hypothesis import given, strategies as st
 
-from syncline.kms_model.chain import ChainNode, nodes
-from syncline.kms_model.fence import Fence
+from syncline.kms_model.fences.chain import ChainNode, nodes
+from syncline.kms_model.fences.fence import Fence
 from syncline.kms_model.kernel import Kernel
-from syncline.kms_model.syncobj import Syncobj
+from syncline.kms_model.syncobj.syncobj import Syncobj
 
 WORKED = [
     ((1, 2, 3), (), 0, {1: 1, 2: 2, 3: 3, 4: None}),

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from syncline.kms_model.fence import Clock, Fence
+from syncline.kms_model.fences.fence import Clock, Fence
 
 
 class ChainNode(Fence):

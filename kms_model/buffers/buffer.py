@@ -5,8 +5,8 @@ import os
 import weakref
 from typing import Final
 
+from syncline.kms_model.buffers.resv import Resv
 from syncline.kms_model.descriptors import Descriptors, memory_file
-from syncline.kms_model.resv import Resv
 from syncline.kms_model.uapi import Fd
 
 PAGE: Final = 4096

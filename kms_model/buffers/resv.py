@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 from enum import IntEnum
 
-from syncline.kms_model.array import FenceArray
-from syncline.kms_model.chain import ChainNode
-from syncline.kms_model.fence import Clock, Fence
+from syncline.kms_model.fences.array import FenceArray
+from syncline.kms_model.fences.chain import ChainNode
+from syncline.kms_model.fences.fence import Clock, Fence
 
 
 class Usage(IntEnum):

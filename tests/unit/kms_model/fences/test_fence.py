@@ -5,7 +5,7 @@ from weakref import ref
 
 import pytest
 
-from syncline.kms_model.fence import Fence, Stub
+from syncline.kms_model.fences.fence import Fence, Stub
 from syncline.kms_model.kernel import Kernel
 from syncline.kms_model.task import Task
 

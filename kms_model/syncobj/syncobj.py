@@ -2,10 +2,10 @@
 
 from typing import Final, Protocol
 
-from syncline.kms_model.chain import ChainNode
-from syncline.kms_model.fence import Clock, Fence, Stub
+from syncline.kms_model.fences.chain import ChainNode
+from syncline.kms_model.fences.fence import Clock, Fence, Stub
 from syncline.kms_model.observer import AwaitedPoint
-from syncline.kms_model.points import Points
+from syncline.kms_model.syncobj.points import Points
 
 
 class Source(Protocol):

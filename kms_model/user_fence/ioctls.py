@@ -10,9 +10,8 @@ from syncline.kms_model.descriptors import has_exited, is_pidfd
 from syncline.kms_model.file import File
 from syncline.kms_model.kernel import Kernel
 from syncline.kms_model.profiles import Profile
-from syncline.kms_model.seqno_page import PAGE_SIZE, SeqnoPage
-from syncline.kms_model.syncobj import Syncobj
-from syncline.kms_model.syncobj_find import find_syncobj
+from syncline.kms_model.syncobj.find import find_syncobj
+from syncline.kms_model.syncobj.syncobj import Syncobj
 from syncline.kms_model.uapi import (
     USER_FENCE_POISON,
     DeviceError,
@@ -28,7 +27,8 @@ from syncline.kms_model.uapi import (
     SyncobjType,
     UserFenceFlag,
 )
-from syncline.kms_model.user_fence import PrivilegedSlot, Slot, UserSyncobj
+from syncline.kms_model.user_fence.seqno_page import PAGE_SIZE, SeqnoPage
+from syncline.kms_model.user_fence.user_fence import PrivilegedSlot, Slot, UserSyncobj
 
 MAX_PAGES: Final = 64
 """Pages of slots per file; more is ENOSPC."""

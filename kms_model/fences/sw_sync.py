@@ -10,11 +10,11 @@ from typing import Any, Final
 from weakref import WeakValueDictionary
 
 from syncline.kms_model.descriptors import is_open
-from syncline.kms_model.fence import Fence
+from syncline.kms_model.fences.fence import Fence
+from syncline.kms_model.fences.sync_file import fence_of, publish_fence
 from syncline.kms_model.file import File
 from syncline.kms_model.kernel import Kernel
 from syncline.kms_model.observer import Exporter
-from syncline.kms_model.sync_file import fence_of, publish_fence
 from syncline.kms_model.trace import FenceSignalled
 from syncline.kms_model.uapi import (
     DeviceError,

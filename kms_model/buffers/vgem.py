@@ -5,13 +5,13 @@ from errno import EBUSY, EINVAL, ENOENT, ETIMEDOUT
 from typing import Any, Final
 
 from syncline.kms_model.accesses import Reservation
-from syncline.kms_model.fence import Fence
+from syncline.kms_model.buffers.resv import Usage, usage_for
+from syncline.kms_model.fences.fence import Fence
 from syncline.kms_model.file import File
 from syncline.kms_model.kernel import Kernel
 from syncline.kms_model.loops import Deadline
 from syncline.kms_model.observer import Exporter
 from syncline.kms_model.profiles import Profile
-from syncline.kms_model.resv import Usage, usage_for
 from syncline.kms_model.trace import FenceSignalled
 from syncline.kms_model.uapi import (
     DeviceError,

@@ -3,10 +3,10 @@
 import pytest
 from hypothesis import given, strategies as st
 
-from syncline.kms_model.array import FenceArray
-from syncline.kms_model.fence import Fence
+from syncline.kms_model.buffers.resv import Resv, Usage, usage_for
+from syncline.kms_model.fences.array import FenceArray
+from syncline.kms_model.fences.fence import Fence
 from syncline.kms_model.kernel import Kernel
-from syncline.kms_model.resv import Resv, Usage, usage_for
 
 USAGES = list(Usage)
 

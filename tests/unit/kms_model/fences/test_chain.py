@@ -6,10 +6,10 @@ from errno import EIO
 
 import pytest
 
-from syncline.kms_model.chain import ChainNode, nodes
-from syncline.kms_model.fence import Fence
+from syncline.kms_model.fences.chain import ChainNode, nodes
+from syncline.kms_model.fences.fence import Fence
 from syncline.kms_model.kernel import Kernel
-from syncline.kms_model.syncobj import Syncobj
+from syncline.kms_model.syncobj.syncobj import Syncobj
 
 NOW_NS = 1_000
 

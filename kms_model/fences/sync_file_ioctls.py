@@ -5,10 +5,10 @@ from errno import EBADF, EINVAL, ENOENT, ENOTTY
 from typing import Any, Final
 
 from syncline.kms_model.descriptors import is_open
-from syncline.kms_model.fence import Fence
+from syncline.kms_model.fences.fence import Fence
+from syncline.kms_model.fences.merge import merge, unwrap
+from syncline.kms_model.fences.sync_file import NAME_SIZE, SyncFile
 from syncline.kms_model.file import File
-from syncline.kms_model.merge import merge, unwrap
-from syncline.kms_model.sync_file import NAME_SIZE, SyncFile
 from syncline.kms_model.uapi import (
     DeviceError,
     FdReply,

@@ -4,14 +4,14 @@ from collections.abc import Coroutine
 from errno import EFAULT, EINVAL, ENOENT, ENOMEM, ETIME
 from typing import Any, Final
 
-from syncline.kms_model.fence import Fence
+from syncline.kms_model.fences.fence import Fence
 from syncline.kms_model.file import File
 from syncline.kms_model.observer import Awaited
-from syncline.kms_model.syncobj import Source, Syncobj
+from syncline.kms_model.syncobj.syncobj import Source, Syncobj
 from syncline.kms_model.task import Bell
 from syncline.kms_model.trace import WaitTrace, Warn
 from syncline.kms_model.uapi import DeviceError
-from syncline.kms_model.user_fence import UserSyncobj
+from syncline.kms_model.user_fence.user_fence import UserSyncobj
 
 WAIT_FOR_SUBMIT_NS: Final = 5_000_000_000
 """The longest an ioctl sleeps for a point to be submitted: the last-resort stall."""

@@ -8,11 +8,11 @@ from collections.abc import Coroutine
 from errno import EINVAL, ETIME
 from typing import Any, Final
 
-from syncline.kms_model.fence import Fence
+from syncline.kms_model.fences.fence import Fence
 from syncline.kms_model.file import File
 from syncline.kms_model.observer import Awaited
-from syncline.kms_model.syncobj import Source, Syncobj
-from syncline.kms_model.syncobj_find import find_array, point_array
+from syncline.kms_model.syncobj.find import find_array, point_array
+from syncline.kms_model.syncobj.syncobj import Source, Syncobj
 from syncline.kms_model.task import Bell
 from syncline.kms_model.trace import WaitTrace
 from syncline.kms_model.uapi import (

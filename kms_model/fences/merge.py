@@ -3,9 +3,9 @@
 from collections.abc import Iterable, Iterator
 from functools import cmp_to_key
 
-from syncline.kms_model.array import FenceArray
-from syncline.kms_model.chain import ChainNode, contained, nodes
-from syncline.kms_model.fence import Clock, Fence, Stub
+from syncline.kms_model.fences.array import FenceArray
+from syncline.kms_model.fences.chain import ChainNode, contained, nodes
+from syncline.kms_model.fences.fence import Clock, Fence, Stub
 
 
 def unwrap(fence: Fence) -> Iterator[Fence]:

@@ -5,20 +5,20 @@ from collections.abc import Callable, Coroutine, Mapping
 from errno import EFAULT, EINVAL
 from typing import Any, Final
 
-from syncline.kms_model import syncobj_eventfd, syncobj_wait
-from syncline.kms_model.chain import ChainNode
-from syncline.kms_model.fence import Fence, Stub
+from syncline.kms_model.fences.chain import ChainNode
+from syncline.kms_model.fences.fence import Fence, Stub
+from syncline.kms_model.fences.merge import flatten, merge
+from syncline.kms_model.fences.sync_file import SyncFile, publish_fence
 from syncline.kms_model.file import File
-from syncline.kms_model.merge import flatten, merge
-from syncline.kms_model.sync_file import SyncFile, publish_fence
-from syncline.kms_model.syncobj import Syncobj
-from syncline.kms_model.syncobj_find import (
+from syncline.kms_model.syncobj import eventfd as syncobj_eventfd, wait as syncobj_wait
+from syncline.kms_model.syncobj.find import (
     find_array,
     find_fence,
     find_fence_waiting,
     find_syncobj,
     point_array,
 )
+from syncline.kms_model.syncobj.syncobj import Syncobj
 from syncline.kms_model.trace import Warn
 from syncline.kms_model.uapi import (
     CreateFlag,
@@ -44,7 +44,7 @@ from syncline.kms_model.uapi import (
     UserFenceRight,
     WaitFlag,
 )
-from syncline.kms_model.user_fence import UserSyncobj
+from syncline.kms_model.user_fence.user_fence import UserSyncobj
 
 MAX_DEPTH: Final = 16
 """Chains in chains (H1) go no deeper here. The real kernel's stack ends somewhere, too."""

@@ -4,11 +4,11 @@ from errno import EIO
 
 import pytest
 
-from syncline.kms_model.array import FenceArray
-from syncline.kms_model.chain import ChainNode
-from syncline.kms_model.fence import Fence
+from syncline.kms_model.fences.array import FenceArray
+from syncline.kms_model.fences.chain import ChainNode
+from syncline.kms_model.fences.fence import Fence
+from syncline.kms_model.fences.merge import merge, unwrap
 from syncline.kms_model.kernel import Kernel
-from syncline.kms_model.merge import merge, unwrap
 
 NOW_NS = 1_000
 

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, strategies as st
 
 from syncline.kms_model.device import Device
+from syncline.kms_model.fences.sync_file import SyncFile
 from syncline.kms_model.profiles import profile
-from syncline.kms_model.sync_file import SyncFile
 from syncline.kms_model.uapi import (
     CreateFlag,
     Fd,

@@ -12,12 +12,12 @@ from operator import attrgetter
 from typing import Final, Protocol
 
 from syncline.kms_model.accesses import AccessObserver
-from syncline.kms_model.fence import Clock, Fence
+from syncline.kms_model.fences.fence import Clock, Fence
 from syncline.kms_model.observer import AwaitedPoint, Exporter
-from syncline.kms_model.seqno_page import SeqnoPage
-from syncline.kms_model.syncobj import GLOBAL_STUB, Source, Syncobj, Watcher
+from syncline.kms_model.syncobj.syncobj import GLOBAL_STUB, Source, Syncobj, Watcher
 from syncline.kms_model.trace import TraceEvent, Warn
 from syncline.kms_model.uapi import USER_FENCE_POISON, DeviceError
+from syncline.kms_model.user_fence.seqno_page import SeqnoPage
 
 REPOLL_NS: Final = 1_000_000
 """How often a slot is looked at that somebody waits for and somebody outside may write (Q16)."""

@@ -10,10 +10,10 @@ from typing import Final
 
 from syncline.kms_model.budget import Budget
 from syncline.kms_model.descriptors import check_eventfd
-from syncline.kms_model.fence import Fence
+from syncline.kms_model.fences.fence import Fence
 from syncline.kms_model.file import File
-from syncline.kms_model.syncobj import Source
-from syncline.kms_model.syncobj_find import find_syncobj
+from syncline.kms_model.syncobj.find import find_syncobj
+from syncline.kms_model.syncobj.syncobj import Source
 from syncline.kms_model.uapi import DeviceError, SyncobjEventfd, WaitFlag
 
 _AVAILABLE: Final = int(WaitFlag.AVAILABLE)

@@ -6,13 +6,13 @@ from errno import EBADF, EINVAL, ENOENT, ENOMEM, ENOTTY
 from typing import Any, Final
 
 from syncline.kms_model.accesses import Access, Reservation
-from syncline.kms_model.buffer import DmaBuf, GemObject, round_to_pages
+from syncline.kms_model.buffers.buffer import DmaBuf, GemObject, round_to_pages
+from syncline.kms_model.buffers.resv import Usage, usage_for
 from syncline.kms_model.descriptors import is_open
+from syncline.kms_model.fences.merge import leaves
+from syncline.kms_model.fences.sync_file import SyncFile, publish_fence
 from syncline.kms_model.file import File
-from syncline.kms_model.merge import leaves
-from syncline.kms_model.resv import Usage, usage_for
-from syncline.kms_model.sync_file import SyncFile, publish_fence
-from syncline.kms_model.syncobj import GLOBAL_STUB
+from syncline.kms_model.syncobj.syncobj import GLOBAL_STUB
 from syncline.kms_model.uapi import (
     CreateDumb,
     CreateDumbReply,
