@@ -12,9 +12,11 @@ from mutants import (
     pacing,
     presentation,
     reading,
+    refusals,
     release,
     trees,
     validation,
+    waiting,
     wires,
 )
 from mutants.mutant import Mutant
@@ -22,7 +24,9 @@ from mutants.mutant import Mutant
 MODULES: Final = (
     objects,
     validation,
+    refusals,
     acquire,
+    waiting,
     release,
     reading,
     trees,
