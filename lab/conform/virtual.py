@@ -5,6 +5,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from errno import ECONNREFUSED
 from typing import Final
 
 from syncline.compositor.core.policy import Policy
@@ -37,6 +38,8 @@ class VirtualStand:
     is_ended: bool = False
 
     def connect(self) -> Transport:
+        if self.is_ended:
+            raise ConnectionRefusedError(ECONNREFUSED, os.strerror(ECONNREFUSED))
         ours, theirs = pair(self.loop)
         self.driver.server.accept(theirs)
         return ours

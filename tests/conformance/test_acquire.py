@@ -297,7 +297,7 @@ def test_acq_22_three_hundred_waiting_updates_are_kept_or_refused(trial: Trial) 
         window.client.forgiven = True
         return
     acquire.at(QUEUED).signal()
-    window.hide()
+    window.replace()
     trial.expect(lambda: release.at(QUEUED).reached, f"the release points of {QUEUED} updates")
     trial.note(f"recorded: all {QUEUED} kept")
 

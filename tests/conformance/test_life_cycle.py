@@ -38,7 +38,7 @@ def test_lif_02_an_explicit_window_may_have_a_plain_child(trial: Trial) -> None:
         child.show(child.client.shm_buffer(16, 16))
         frame = window.show(window.image())
         window.settle(frame)
-    window.hide()
+    window.replace()
     trial.expect(lambda: frame.is_released, "the release point of the explicit parent")
 
 
@@ -165,7 +165,7 @@ class _Session:
     def end(self) -> None:
         for frame in self.unready:
             frame.signal()
-        self.child.wl.send("destroy")
+        self.child.destroy()
         self.window.destroy()
         owed = self.owed
         self.trial.expect(

@@ -23,11 +23,10 @@ def test_obj_01_destroying_the_manager_leaves_its_children_working(trial: Trial)
     """Timelines, surface objects and points outlive the manager, and none of the three ever speaks."""
     window = Window(trial)
     manager = window.client.bind(SYNCOBJ)
-    acquire, release = window.new_point(), window.new_point()
+    acquire, release, *next_points = (window.new_point() for _ in range(4))
     manager.send("destroy")
-    acquire.signal()
     frame = window.show(window.image(), acquire=acquire, release=release)
-    window.hide()
+    window.settle(window.show(window.image(), acquire=next_points[0], release=next_points[1]))
     trial.expect(lambda: frame.is_released, "the release point of a frame shown after the manager's end")
     spoke = [each for each in (manager, window.sync_object, acquire.wl, release.wl) if each.heard]
     trial.check(not spoke, f"events from {spoke}, which have none")
@@ -212,7 +211,7 @@ def test_obj_14_one_syncobj_may_be_imported_twice(trial: Trial) -> None:
     again = window.client.timeline(release.timeline)
     again.send("destroy")
     frame = window.show(window.image(), release=release)
-    window.hide()
+    window.replace()
     trial.expect(lambda: frame.is_released, "the release point, by the import that is left")
 
 
@@ -223,7 +222,7 @@ def test_obj_15_a_syncobj_of_another_node_is_as_good(trial: Trial) -> None:
     syncobj = trial.device_by("render").timeline()
     release = Point(syncobj, window.client.timeline(syncobj), 1)
     frame = window.show(window.image(), release=release)
-    window.hide()
+    window.replace()
     trial.expect(lambda: frame.is_released, "the release point, on a syncobj of the render node")
 
 
@@ -249,7 +248,7 @@ def test_obj_16_ten_thousand_imports_are_forgotten_again(trial: Trial) -> None:
         trial.note(f"descriptors: {before} before, {after} after")
     window = Window(trial, client)
     frame = window.show(window.image())
-    window.hide()
+    window.replace()
     trial.expect(lambda: frame.is_released, f"a release point after {CHURN} imports")
 
 
@@ -276,7 +275,7 @@ def test_obj_18_timeline_and_surface_object_may_come_by_different_bindings(trial
     window.sync_object.send("set_release_point", imported, 1)
     window.attach(window.image())
     window.wl.send("commit")
-    window.hide()
+    window.replace()
     trial.expect(lambda: release.reached, "the release point, imported by another binding")
 
 
@@ -293,7 +292,7 @@ def test_obj_21_points_outlive_the_timelines_they_were_set_by(trial: Trial) -> N
     trial.never(lambda: frame.is_done, "a frame whose acquire point has no fence yet")
     frame.signal()
     window.settle(frame)
-    window.hide()
+    window.replace()
     trial.expect(lambda: frame.is_released, "the release point on a timeline whose object is gone")
 
 

@@ -41,8 +41,8 @@ def test_rel_02_a_shown_frame_is_not_given_back_before_it_was_ready(trial: Trial
         frame.signal()
         trial.expect(lambda f=frame: f.is_presented, "presentation once signalled")  # type: ignore[misc]
         frames.append(frame)
-    window.hide()
-    _given_back(trial, *frames, after="after the NULL")
+    window.replace()
+    _given_back(trial, *frames, after="of frames that were replaced")
     for frame in frames:
         assert frame.released is not None
         assert frame.released.at_ns is not None
@@ -190,7 +190,7 @@ def test_rel_13_a_window_that_changes_size_gets_every_buffer_back(trial: Trial) 
         frames.append(window.show(buffer))
         buffer.send("destroy")
         window.settle(frames[-1])
-    window.hide()
+    window.replace()
     _given_back(trial, *frames, after="of five sizes")
 
 
@@ -218,8 +218,7 @@ def test_rel_15_the_end_of_a_subsurface_gives_its_frames_back(trial: Trial) -> N
     child = Child(parent)
     frame = child.show(child.image())
     parent.settle(parent.show(parent.image()))
-    child.sub.send("destroy")
-    child.wl.send("destroy")
+    child.destroy()
     _given_back(trial, frame, after="after the sub-surface's end")
 
 
@@ -232,7 +231,7 @@ def test_rel_16_a_release_timeline_goes_to_given_values_only(trial: Trial) -> No
         frame = window.show(window.image(), release=release.at(value))
         window.settle(frame)
         seen.add(release.timeline.value())
-    window.hide()
+    window.replace()
     trial.expect(lambda: release.at(15).reached, "the last of three points")
     seen.add(release.timeline.value())
     strays = sorted(seen - {0, 5, 10, 15})
@@ -246,7 +245,7 @@ def test_rel_35_release_points_have_all_64_bits(trial: Trial) -> None:
     release = window.new_point((1 << 32) + 5)
     frame = window.show(window.image(), release=release)
     window.settle(frame)
-    window.hide()
+    window.replace()
     _given_back(trial, frame, after="beyond 2^32")
 
 

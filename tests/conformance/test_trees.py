@@ -138,8 +138,7 @@ def test_sub_09_a_child_destroyed_while_it_waits_lets_its_parent_go(trial: Trial
     below = child.show(child.image(32, 32), ready=False)
     above = parent.show(parent.image())
     parent.client.roundtrip()
-    child.sub.send("destroy")
-    child.wl.send("destroy")
+    child.destroy()
     parent.settle(above)
     trial.expect(lambda: below.is_released, "the release point of a child destroyed while it waited")
 
@@ -161,7 +160,7 @@ def test_sub_10_a_parent_destroyed_while_its_child_waits_leaves_nothing_owed(tri
     above = parent.show(parent.image())
     parent.destroy()
     trial.expect(lambda: above.is_released, "the release point of a parent destroyed while its child waited")
-    child.wl.send("destroy")
+    child.destroy()
     trial.expect(lambda: below.is_released, "the release point of the child")
 
 

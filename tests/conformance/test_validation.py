@@ -170,7 +170,7 @@ def test_val_15_attach_and_points_come_in_any_order(trial: Trial) -> None:
             thing.send(request, *arguments)
         frames.append(window.commit(acquire, release))
         window.client.roundtrip()
-    window.hide()
+    window.replace()
     trial.expect(lambda: all(each.is_released for each in frames), "six release points, one for every order")
 
 

@@ -168,6 +168,10 @@ class Canvas:
         """Wait until the frame is on the screen, or at least applied."""
         self.trial.expect(lambda: frame.is_done, "the frame callback of an image that is ready")
 
+    def replace(self) -> None:
+        """Show another image, by which those before are given back, and wait until it is there."""
+        self.settle(self.show(self.image()))
+
     def hide(self) -> Frame:
         """Commit a NULL buffer."""
         self.attach(None)
@@ -218,3 +222,8 @@ class Child(Canvas):
         self.sub = self.client.bind("wl_subcompositor").make("get_subsurface", self.wl, parent.wl)
         if desync:
             self.sub.send("set_desync")
+
+    def destroy(self) -> None:
+        """Role, then surface: in the other order some call it defunct_role_object, and some do not."""
+        self.sub.send("destroy")
+        self.wl.send("destroy")

@@ -2,7 +2,8 @@
 
 import json
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from xml.etree import ElementTree as ET
@@ -11,6 +12,7 @@ import pytest
 
 from syncline.conformance.case import Case, RunClass
 from syncline.conformance.judge import Result, Verdict, judge
+from syncline.conformance.target import Stand
 from syncline.conformance.trial import Trial
 from syncline.conformance.verdict import Failure
 from syncline.lab.cli import main
@@ -23,6 +25,19 @@ from syncline.lab.conform.virtual import VirtualTarget
 def case(body: Callable[[Trial], None], *, practice: bool = False, needs: tuple[str, ...] = ()) -> Case:
     """Is never in the catalogue."""
     return Case("XXX-01", "told", ("S1",), RunClass.S, 1, needs, False, practice, body)
+
+
+class OneStand:
+    """A target that is never started again, like somebody's socket."""
+
+    name = "one"
+
+    def __init__(self, stand: Stand) -> None:
+        self._stand = stand
+
+    @contextmanager
+    def stand(self) -> Iterator[Stand]:
+        yield self._stand
 
 
 def fails(trial: Trial) -> None:
@@ -53,6 +68,18 @@ def test_a_client_thrown_out_unexpectedly_fails_the_case() -> None:
     assert result.verdict is Verdict.FAIL
     assert "invalid_scale (0) on wl_surface" in result.reason
     assert any("set_buffer_scale(0)" in line for line in result.messages)
+
+
+def test_who_ends_the_compositor_fails_and_the_cases_after_it_are_not_to_blame() -> None:
+    def deadly(trial: Trial) -> None:
+        trial.stand.end()
+
+    with VirtualTarget().stand() as stand:
+        target = OneStand(stand)
+        assert judge(case(deadly), target, seed=0, practice=False).verdict is Verdict.FAIL
+        after = judge(case(lambda trial: None), target, seed=0, practice=False)
+    assert after.verdict is Verdict.SKIP
+    assert "a compositor that answers" in after.reason
 
 
 def test_what_never_comes_is_waited_for_no_longer_than_patience() -> None:
