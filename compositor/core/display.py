@@ -143,8 +143,8 @@ class Crtc:
         flags = AtomicFlag.NONBLOCK | AtomicFlag.PAGE_FLIP_EVENT
         return ModeAtomic(flags=flags, props=((self.id, self.props["ACTIVE"], 1),), user_data=user_data)
 
-    def off(self, *, user_data: int) -> ModeAtomic:
-        """No mode, no connector, empty planes."""
+    def off(self, *, user_data: int, overrides: bool) -> ModeAtomic:
+        """No mode, no connector, empty planes. `overrides`: and no parked frame."""
         props: Props = [
             (self.id, self.props["ACTIVE"], 0),
             (self.id, self.props["MODE_ID"], 0),
@@ -152,6 +152,8 @@ class Crtc:
         ]
         props += [prop for plane in self.planes for prop in plane.changes(self.id, None)]
         flags = AtomicFlag.ALLOW_MODESET | AtomicFlag.NONBLOCK | AtomicFlag.PAGE_FLIP_EVENT
+        if overrides:
+            flags |= AtomicFlag.OVERRIDE
         if self.takes_user_fences:
             flags |= AtomicFlag.OVERRIDE
         return ModeAtomic(flags=flags, props=tuple(props), user_data=user_data)

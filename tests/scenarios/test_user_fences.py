@@ -9,6 +9,7 @@ from world import MS, Client, Window, World, machine
 from syncline.compositor.core.output import Phase
 from syncline.compositor.core.policy import AcquireMode, Policy, Sync
 from syncline.compositor.core.report import DeviceRefusal, Drop, Flip, Latch, Wait
+from syncline.kms_model.faults import parse
 from syncline.kms_model.profiles import DMA_KMS
 from syncline.kms_model.trace import OutPointTrace, WaitTrace
 from syncline.kms_model.uapi import AtomicFlag, ModeAtomic, SyncobjTimelineSignal
@@ -292,6 +293,26 @@ def test_to_a_compositor_that_knows_only_dma_fences_a_user_fence_is_work_not_sub
 
 
 @pytest.mark.requirement("UR14", "S94")
+def test_an_output_that_goes_takes_its_parked_frame_along_and_the_picture_is_shown_elsewhere() -> None:
+    world = World(machine(60_000, 60_000), policy=FORWARD)
+    window = game(world)
+    world.run_until_ms(22)
+    window.present("blue", gpu_ms=None)
+    world.run_until_ms(31)
+    assert len(parked(world)) == 1
+
+    world.device.inject(parse("output-removed=Virtual-1"))
+    world.settle()
+    assert not world.device.kms.display.crtcs[0].state.active
+    assert not world.device.kms.display.parked
+    world.run_ms(60)
+    signal(window, "blue")
+    world.run_ms(60)
+
+    assert window.image("red").released() == 1
+    assert told(window)[-1] == ["presented", "frame done"]
+
+
 def test_a_client_that_goes_takes_its_parked_picture_along() -> None:
     world = forwarding()
     window = game(world)
