@@ -198,6 +198,19 @@ def test_a_user_fence_that_lies_does_not(theatre: Theatre) -> None:
     assert theatre.races
 
 
+@pytest.mark.requirement("K22")
+def test_a_frame_that_waits_for_somebody_else_s_job_is_told_what_it_lost(theatre: Theatre) -> None:
+    theatre.make("c")
+    theatre.run()
+    theatre.flip("a", theatre.paint("c", 25))
+    theatre.run(60)
+
+    (report,) = (each for each in theatre.world.ledger.reports.values() if each.rule == "K22")
+    assert report.severity is Severity.INFO
+    assert "flip 2 of CRTC" in report.what
+    assert "was held up for 25000000 ns by job" in report.what
+
+
 # -- the painter reuses -------------------------------------------------------------------------------
 
 
