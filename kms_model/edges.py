@@ -13,6 +13,9 @@ from collections.abc import Callable
 from typing import Final
 
 _FOR_EVER: Final = -1.0
+_TO_READ: Final = ~select.EPOLLOUT
+_TO_WRITE: Final = ~select.EPOLLIN
+"""Hang-ups and errors are told to both."""
 
 
 class Edge:
@@ -51,8 +54,14 @@ class Edges(selectors.EpollSelector):
             self._tidy()
             wait_s = 0.0 if self.is_wanted else _FOR_EVER if timeout is None else timeout
             found = [(self._edges[fd], mask) for fd, mask in self._epoll.poll(wait_s)]
-            for edge, mask in found:
-                self._call(edge, mask)
+            for edge, mask in found:  # whoever was called before may have taken its own interest back
+                try:
+                    if mask & _TO_READ and edge.read is not None:
+                        edge.read()
+                    if mask & _TO_WRITE and edge.write is not None:
+                        edge.write()
+                except Exception as fault:  # noqa: BLE001  every one of them is the loop's to report
+                    self._failed(fault)
             if self.is_wanted or timeout is not None:
                 heard, self._heard = self._heard, []
                 return heard
@@ -60,16 +69,6 @@ class Edges(selectors.EpollSelector):
     def _hear(self) -> None:
         self._heard = super().select(0)
         self.is_wanted = True
-
-    def _call(self, edge: Edge, mask: int) -> None:
-        """Hang-ups and errors are told to both. Whoever was called before may have taken its own interest back."""
-        try:
-            if mask & ~select.EPOLLOUT and edge.read is not None:
-                edge.read()
-            if mask & ~select.EPOLLIN and edge.write is not None:
-                edge.write()
-        except Exception as fault:  # noqa: BLE001  every one of them is the loop's to report
-            self._failed(fault)
 
     def watch_timer(self, fd: int, rung: Callable[[], None]) -> None:
         """Call back once for every expiry, so that nobody needs to read the timer."""

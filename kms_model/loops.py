@@ -64,11 +64,12 @@ class Calendar:
         return heap[0][0] if heap else None
 
     def take_due(self, now_ns: int) -> list[Callable[[], None]]:
+        heap = self._heap
         due: list[Callable[[], None]] = []
-        while (next_ns := self.next_ns()) is not None and next_ns <= now_ns:
-            deadline = heappop(self._heap)[2]
-            assert deadline.action is not None, "next_ns drops cancelled deadlines"
-            due.append(deadline.action)
+        while heap and heap[0][0] <= now_ns:
+            action = heappop(heap)[2].action
+            if action is not None:
+                due.append(action)
         return due
 
 
@@ -147,7 +148,7 @@ class RealLoop(asyncio.SelectorEventLoop):
 
     def _expire(self) -> None:
         self._armed_ns = None
-        for action in self._calendar.take_due(self.now_ns()):
+        for action in self._calendar.take_due(time.monotonic_ns()):
             action()
 
     # -- descriptors ------------------------------------------------------------------------------
