@@ -27,11 +27,9 @@ class Darkening:
         self._swapchain = swapchain
         self.watch = watch
         self.is_over = False
-        self._overrides = False
 
-    def begin(self, now_ns: int, *, was_parked: bool) -> None:
-        """At once, unless a flip is on its way: the kernel has no queue. `was_parked`: a frame that it still has."""
-        self._overrides = was_parked
+    def begin(self, now_ns: int) -> None:
+        """At once, unless a flip is on its way: the kernel has no queue."""
         if self._flights.in_air is None:
             self._switch_off(now_ns)
 
@@ -45,7 +43,7 @@ class Darkening:
 
     def _switch_off(self, now_ns: int) -> None:
         try:
-            self._stage.device.call(self.crtc.off(user_data=OFF, overrides=self._overrides))
+            self._stage.device.call(self.crtc.off(user_data=OFF))
         except DeviceError as refusal:  # what else can be done? nobody looks at it
             self._stage.journal.refused(refusal, "switching an output off", now_ns)
             self.finish(now_ns)

@@ -3,7 +3,7 @@
 A commit names only what changed: a frame that shows another buffer in the same place is one property.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Final, NamedTuple
@@ -143,8 +143,8 @@ class Crtc:
         flags = AtomicFlag.NONBLOCK | AtomicFlag.PAGE_FLIP_EVENT
         return ModeAtomic(flags=flags, props=((self.id, self.props["ACTIVE"], 1),), user_data=user_data)
 
-    def off(self, *, user_data: int, overrides: bool) -> ModeAtomic:
-        """No mode, no connector, empty planes. `overrides`: and no parked frame."""
+    def off(self, *, user_data: int) -> ModeAtomic:
+        """No mode, no connector, empty planes; a parked frame is over with it (UR14)."""
         props: Props = [
             (self.id, self.props["ACTIVE"], 0),
             (self.id, self.props["MODE_ID"], 0),
@@ -152,8 +152,6 @@ class Crtc:
         ]
         props += [prop for plane in self.planes for prop in plane.changes(self.id, None)]
         flags = AtomicFlag.ALLOW_MODESET | AtomicFlag.NONBLOCK | AtomicFlag.PAGE_FLIP_EVENT
-        if overrides:
-            flags |= AtomicFlag.OVERRIDE
         if self.takes_user_fences:
             flags |= AtomicFlag.OVERRIDE
         return ModeAtomic(flags=flags, props=tuple(props), user_data=user_data)
@@ -201,14 +199,19 @@ def _plane(device: DeviceFile, plane_id: int) -> Plane:
     return Plane(plane_id, kind, info.possible_crtcs, info.formats, {p.name: p.prop_id for p in found})
 
 
-def find_crtcs(device: DeviceFile) -> list[Crtc]:
-    """One CRTC for every connected connector, each with planes no other has, in the kernel's order."""
+def find_crtcs(device: DeviceFile, *, kept: Mapping[int, int], busy: Collection[int]) -> list[Crtc]:
+    """One CRTC for every connected connector, each with planes no other has, in the kernel's order.
+
+    `kept`: connectors and the CRTCs that they have. `busy`: CRTCs that nobody can have now; who could have only
+    those has to wait.
+    """
     resources = device.call(ModeGetResources())
     found: list[Crtc] = []
     for connector_id in resources.connectors:
         connector = device.call(ModeGetConnector(connector_id=connector_id))
-        taken = {crtc.id for crtc in found}
-        crtc_id = next((crtc for crtc in connector.possible_crtcs if crtc not in taken), None)
+        taken = {crtc.id for crtc in found} | {*kept.values()} | {*busy}
+        free = next((crtc for crtc in connector.possible_crtcs if crtc not in taken), None)
+        crtc_id = kept.get(connector_id, free)
         if connector.connected and connector.modes and not connector.writeback and crtc_id is not None:
             props = _properties(device, crtc_id), _properties(device, connector_id)
             found.append(Crtc(crtc_id, connector_id, connector.name, connector.modes, *props))

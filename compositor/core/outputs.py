@@ -31,16 +31,17 @@ class Outputs:
 
     def rescan(self, now_ns: int) -> None:
         """Connectors may have come or gone: light the new, let go of the rest. Raises DeviceError."""
-        found = {crtc.connector: crtc for crtc in find_crtcs(self._stage.device)}
+        self._darkenings = [each for each in self._darkenings if not each.is_over]
+        kept = {screen.crtc.connector: screen.crtc.id for screen in self.screens}
+        busy = {each.crtc.id for each in self._darkenings}
+        found = {crtc.connector: crtc for crtc in find_crtcs(self._stage.device, kept=kept, busy=busy)}
         for screen in list(self.screens):
             if screen.crtc.connector not in found:
                 self.screens.remove(screen)
                 self._darkenings.append(screen.darken(now_ns))
                 self._stage.effects.append(OutputRemoved(screen.output))
-        self._forget_the_dark()
-        busy = {screen.crtc.id for screen in self.screens} | {each.crtc.id for each in self._darkenings}
-        for crtc in found.values():
-            if crtc.id not in busy:
+        for connector, crtc in found.items():
+            if connector not in kept:
                 self._light(crtc, now_ns)
         self._layout.changed()
         self._layout.settle(now_ns)
@@ -53,9 +54,6 @@ class Outputs:
             if refusal.errno == ENODEV:
                 raise
             self._stage.journal.refused(refusal, "looking at the connectors", now_ns)
-
-    def _forget_the_dark(self) -> None:
-        self._darkenings = [each for each in self._darkenings if not each.is_over]
 
     def _light(self, crtc: Crtc, now_ns: int) -> None:
         mode, policy = crtc.modes[0], self._stage.policy

@@ -278,10 +278,9 @@ class Screen:
 
     def darken(self, now_ns: int) -> Darkening:
         """Its connector is gone. What is left takes the flip events from here on."""
-        was_parked = self._flights.parked is not None
         self._leave(now_ns)
         rest = Darkening(self._stage, self.crtc, self._flights, self._swapchain, self.flip_watch)
-        rest.begin(now_ns, was_parked=was_parked)
+        rest.begin(now_ns)
         return rest
 
     def _leave(self, now_ns: int) -> None:

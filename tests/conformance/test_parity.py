@@ -18,7 +18,7 @@ X = RunClass.X
 NEEDS: Final = (SYNCOBJ, DMABUF)
 COMPARED: Final = ("VAL-0", "VAL-1", "VAL-20", "VAL-21", "VAL-23", "OBJ-0", "COR-0")
 ROUNDS: Final = 60
-UNREAD: Final = 40_000
+UNREAD: Final = 25_000
 """Answers to be left unread: more than a compositor keeps for one client."""
 LONG: Final = "x" * 3000
 LONG_NS: Final = 20_000_000_000

@@ -160,6 +160,23 @@ def test_with_no_output_left_windows_wait_and_are_shown_when_one_is_back() -> No
     assert [what for what, _ in hidden.heard] == ["frame done", "presented"]
 
 
+@pytest.mark.parametrize("order", [("Virtual-1", "Virtual-2"), ("Virtual-2", "Virtual-1")])
+def test_cables_may_come_back_in_any_order_and_a_lit_output_is_left_alone(order: tuple[str, str]) -> None:
+    world = two_screens()
+    break_(world, "output-removed=Virtual-1")
+    world.run_ms(40)
+    assert [output.name for output in world.core.outputs] == ["Virtual-2"]
+    break_(world, "output-removed=Virtual-2")
+    world.run_ms(40)
+    for name in order:
+        break_(world, f"output-added={name}")
+        world.run_ms(40)
+
+    assert [output.name for output in world.core.outputs] == list(order)
+    assert all(crtc.state.active for crtc in world.device.kms.display.crtcs)
+    assert not any(isinstance(event, DeviceRefusal) for event in world.reports)
+
+
 def test_a_cable_that_is_back_before_its_crtc_is_off_is_lit_again_afterwards() -> None:
     world = two_screens()
     window = Client(world, "client").window(320, 240)

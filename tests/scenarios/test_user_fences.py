@@ -305,6 +305,7 @@ def test_an_output_that_goes_takes_its_parked_frame_along_and_the_picture_is_sho
     world.settle()
     assert not world.device.kms.display.crtcs[0].state.active
     assert not world.device.kms.display.parked
+    assert not any(isinstance(event, DeviceRefusal) for event in world.reports)
     world.run_ms(60)
     signal(window, "blue")
     world.run_ms(60)
