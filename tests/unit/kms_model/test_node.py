@@ -7,7 +7,7 @@ import socket
 import stat
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from errno import EBADF, EINVAL, EMSGSIZE, ENODEV, ENOENT, ETIME
+from errno import EBADF, EBUSY, EINVAL, EMSGSIZE, ENODEV, ENOENT, ETIME
 from pathlib import Path
 from typing import Any
 
@@ -42,10 +42,12 @@ from syncline.kms_model.peer import CALLS_MAX
 from syncline.kms_model.profiles import SYNCLINE, VGEM, VKMS
 from syncline.kms_model.task import ERESTARTSYS
 from syncline.kms_model.uapi import (
+    DEBUG_NODE,
     CreateDumb,
     Fd,
     Fill,
     HandleReply,
+    InjectFault,
     Point,
     Request,
     Submit,
@@ -397,6 +399,27 @@ def test_more_sleeping_calls_than_threads_would_fit_disconnect(path: Path) -> No
         assert await rude.hear() is None
 
     story(path, tell)
+
+
+@pytest.mark.parametrize("allows_faults", [True, False])
+def test_the_debug_node_is_there_for_its_owner_if_the_device_was_made_with_one(
+    path: Path, allows_faults: bool
+) -> None:
+    async def run(loop: VirtualLoop) -> None:
+        async with bench(loop, path, Device(allows_faults=allows_faults)) as on:
+            master, tester = await on.greeted(), on.caller()
+            tester.say(Hello(VERSION, DEBUG_NODE))
+            answer = await tester.hear()
+            if not allows_faults:
+                assert isinstance(answer, Failed)
+                assert answer.errno == ENODEV
+                return
+            assert isinstance(answer, Welcome)
+            await tester.ask(InjectFault("SyncobjCreate=EBUSY"))
+            assert await master.ask(SyncobjCreate()) == EBUSY
+            assert await tester.ask(InjectFault("rain"), serial=2) == EINVAL
+
+    run_virtual(run)
 
 
 def test_a_serial_that_is_in_use_disconnects(path: Path) -> None:
