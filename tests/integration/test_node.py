@@ -10,7 +10,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from errno import E2BIG, EBADF, EINVAL, ENODEV, ENOENT, ENOMEM, ETIME
+from errno import E2BIG, EBADF, EBUSY, EINVAL, ENODEV, ENOENT, ENOMEM, ENOSPC, ETIME
 from pathlib import Path
 
 import msgspec
@@ -20,9 +20,11 @@ from syncline.kms_model.loops import RealLoop, run_real
 from syncline.kms_model.packet import PACKET_MAX
 from syncline.kms_model.remote import RemoteFile
 from syncline.kms_model.uapi import (
+    DEBUG_NODE,
     AtomicFlag,
     AtomicReply,
     Blit,
+    ClearFaults,
     ClientCap,
     CreateDumb,
     DeviceError,
@@ -31,6 +33,7 @@ from syncline.kms_model.uapi import (
     FlipComplete,
     GemClose,
     HandleReply,
+    InjectFault,
     ModeAddFb2,
     ModeAtomic,
     ModeCreateBlob,
@@ -542,3 +545,48 @@ def test_a_closed_descriptor_as_a_fence_of_a_plane_is_einval(screen: Screen) -> 
         fence = screen.props(screen.plane, IN_FENCE_FD=bad)
         commit = ModeAtomic(AtomicFlag.ALLOW_MODESET | AtomicFlag.TEST_ONLY, (*props, *fence))
         assert errno_of(screen.file, commit) == EINVAL, (fb, bad)
+
+
+# -- faults ------------------------------------------------------------------------------------------
+
+
+def test_faults_are_injected_from_outside_while_the_node_runs(tmp_path: Path) -> None:
+    node = start(tmp_path / "card0", "--allow-faults", "--fault", "SyncobjCreate=ENOSPC:2")
+    card, debug = RemoteFile(node.path), RemoteFile(node.path, DEBUG_NODE)
+
+    assert card.call(SyncobjCreate()).handle == 1
+    assert errno_of(card, SyncobjCreate()) == ENOSPC
+    debug.call(InjectFault("SyncobjCreate=EBUSY:1:*"))
+    assert errno_of(card, SyncobjCreate()) == EBUSY
+    debug.call(ClearFaults())
+    assert card.call(SyncobjCreate()).handle == 2
+    debug.call(InjectFault("unplug"))
+    assert errno_of(card, SyncobjCreate()) == ENODEV
+
+    card.close()
+    debug.close()
+    node.process.terminate()
+    assert node.process.wait(10) == 0
+
+
+def test_a_full_disk_ends_the_events_and_not_the_node(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    node = start(tmp_path / "card0", "--events", "/dev/full")
+    card = RemoteFile(node.path)
+    submit = _painting(card)
+    for _ in range(3):
+        card.call(submit)
+    card.close()
+    node.process.terminate()
+
+    assert node.process.wait(10) == 1
+    assert capfd.readouterr().err == (
+        "syncline device: no more events are written to /dev/full: No space left on device\n"
+    )
+
+
+def _painting(card: RemoteFile) -> Submit:
+    """A job that is traced."""
+    target = card.call(CreateDumb(width=1, height=1))
+    return Submit(target=target.handle, target_size=(1, 1), pitch=target.pitch, commands=(), duration_ns=0)
