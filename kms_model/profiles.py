@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from enum import Enum
 from typing import Final
 
 from syncline.kms_model.kms.mode import Output, mode_of
@@ -18,6 +19,15 @@ class CrtcLayout:
     writeback: bool = False
     vblank_lead_ns: int = 0
     """Its vblanks come this much before those of a CRTC that was switched on with it: timers are not in step."""
+
+
+class Poison(Enum):
+    """What a slot of a user fence gets when nobody is left to write it (kernel.md 6.5, Q5)."""
+
+    VALUE_AND_STATUS = "value-and-status"
+    """The number, too: engines that look at the memory go on."""
+    STATUS_ONLY = "status-only"
+    """Whoever waits in the kernel is released; an engine that waits for the number hangs."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,6 +70,7 @@ class Profile:
     own_fb_create: bool = False
     """A framebuffer's format that the driver does not scan out is -ENOENT, an unknown buffer -EINVAL (virtio_gpu);
     with the helper the other way round."""
+    poison: Poison = Poison.VALUE_AND_STATUS
     gpu: bool = False
     vgem: bool = False
     nodes: tuple[str, ...] = ("card", "render")

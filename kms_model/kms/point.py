@@ -24,7 +24,7 @@ class UserPoint:
 
     @property
     def reached(self) -> bool:
-        return self.slot.read() >= self.point
+        return self.slot.reached(self.point)
 
 
 class OutPoint:

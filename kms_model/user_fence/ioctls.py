@@ -43,6 +43,7 @@ class UserFences:
     def __init__(self, kernel: Kernel, profile: Profile) -> None:
         self._kernel = kernel
         self._present = profile.user_fences
+        self._poison = profile.poison
         self._pages: dict[File | None, list[SeqnoPage]] = {None: []}
         self._slots: WeakValueDictionary[int, Slot] = WeakValueDictionary()
         self._serial = count()
@@ -73,7 +74,7 @@ class UserFences:
             raise DeviceError(EINVAL, "unknown flag, or value out of range")
         if request.flags & UserFenceFlag.PRIVILEGED:
             raise DeviceError(EPERM, "privileged slots are the kernel's")
-        slot = Slot(self._kernel, self._page_of(file), request.initial_value)
+        slot = Slot(self._kernel, self._page_of(file), self._poison, value=request.initial_value)
         slot.write_combined = bool(request.flags & UserFenceFlag.WC)
         slot.signallers.add(file)
         self._slots[next(self._serial)] = slot
@@ -81,7 +82,7 @@ class UserFences:
 
     def create_privileged(self, *, watchdog_ns: int) -> PrivilegedSlot:
         """For the kernel's own queues: a slot that may back dma_fences, each bounded by the watchdog."""
-        slot = PrivilegedSlot(self._kernel, self._page_of(None), watchdog_ns)
+        slot = PrivilegedSlot(self._kernel, self._page_of(None), self._poison, watchdog_ns=watchdog_ns)
         self._slots[next(self._serial)] = slot
         return slot
 

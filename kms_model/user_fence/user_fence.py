@@ -14,6 +14,7 @@ from typing import Final, Protocol
 from syncline.kms_model.accesses import AccessObserver
 from syncline.kms_model.fences.fence import Clock, Fence
 from syncline.kms_model.observer import AwaitedPoint, Exporter
+from syncline.kms_model.profiles import Poison
 from syncline.kms_model.syncobj.syncobj import GLOBAL_STUB, Source, Syncobj, Watcher
 from syncline.kms_model.trace import TraceEvent, Warn
 from syncline.kms_model.uapi import USER_FENCE_POISON, DeviceError
@@ -33,16 +34,19 @@ class Host(Clock, Protocol):
 class Slot:
     """One seqno slot: a number that never goes back, who is obliged to raise it, who waits for it."""
 
-    def __init__(self, host: Host, page: SeqnoPage, value: int = 0) -> None:
+    def __init__(self, host: Host, page: SeqnoPage, poison: Poison, *, value: int = 0) -> None:
         self.host = host
         self.page = page
         self.value = value
         self.status = 0
+        self.abandoned = False
+        """Nobody is left to write it: who waits in the kernel need not."""
         self.write_combined = False
         self.signallers: set[object] = set()
         self.last_out = 0
         """The newest point that a commit owes or owed to this slot (UR13)."""
         self.note: object | None = None
+        self._poison = poison
         self._watchers: list[Watcher] = []
         self._bridges: list[Bridge] = []
         self._repolling = False
@@ -50,7 +54,11 @@ class Slot:
 
     def find(self, point: int) -> Fence | None:
         """A stub if `point` is signalled. Never a pending fence: nobody promised anything."""
-        return GLOBAL_STUB if self.read() >= point else None
+        return GLOBAL_STUB if self.reached(point) else None
+
+    def reached(self, point: int) -> bool:
+        """Or nobody is left who could make it so."""
+        return self.read() >= point or self.abandoned
 
     def read(self) -> int:
         """The high-water mark, after a look at the memory if somebody outside may write it."""
@@ -69,12 +77,13 @@ class Slot:
     def write(self, point: int, status: int = 0) -> None:
         """Signal up to `point`. The first `status` (a negative errno) stays."""
         self.status = self.status or status
-        if point > self.value:
-            self._rise(point)
+        self._rise(max(point, self.value))
 
     def poison(self, errno: int) -> None:
-        """Nobody is left to write it: say why, and release everybody who waits, GPU pollers too (6.5)."""
-        self.write(USER_FENCE_POISON, -errno)
+        """Nobody is left to write it: say why, and release everybody who waits, GPU pollers too if the number
+        is written (6.5, Q5)."""
+        self.abandoned = True
+        self.write(USER_FENCE_POISON if self._poison is Poison.VALUE_AND_STATUS else 0, -errno)
 
     def forget(self, signaller: object) -> None:
         """A signaller is gone. With the last one goes the slot: EOWNERDEAD."""
@@ -185,14 +194,14 @@ class Copy:
 class PrivilegedSlot(Slot):
     """A slot that only the kernel and its firmware write. With a watchdog it may back dma_fences (6.1)."""
 
-    def __init__(self, host: Host, page: SeqnoPage, watchdog_ns: int) -> None:
-        super().__init__(host, page)
+    def __init__(self, host: Host, page: SeqnoPage, poison: Poison, *, watchdog_ns: int) -> None:
+        super().__init__(host, page, poison)
         self._watchdog_ns = watchdog_ns
         self.signallers.add(host)
         self._context = host.new_context()
 
     def find(self, point: int) -> Fence | None:
-        if self.value >= point:
+        if self.reached(point):
             return GLOBAL_STUB
         fence = PrivilegedFence(self, self._context, point)
         if self.host.observer is not None:
@@ -215,7 +224,7 @@ class PrivilegedFence(Fence):
         self._slot = slot
 
     def changed(self, _source: Source) -> bool:
-        if self._slot.value < self.seqno:
+        if not self._slot.reached(self.seqno):
             return False
         if self._slot.status:
             self.set_error(-self._slot.status)

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from errno import EINVAL, ENOENT
 from typing import Any, TypeVar
 
@@ -10,6 +10,7 @@ import pytest
 
 from syncline.kms_model.device import Device
 from syncline.kms_model.file import File
+from syncline.kms_model.profiles import SYNCLINE, Poison
 from syncline.kms_model.uapi import (
     CreateDumb,
     DeviceError,
@@ -167,6 +168,21 @@ def test_a_dead_signaller_releases_the_job(client: Client, other: Client) -> Non
     client.run(1)
 
     assert client.query(done) == 1
+
+
+@pytest.mark.parametrize(("poison", "ran"), [(Poison.VALUE_AND_STATUS, True), (Poison.STATUS_ONLY, False)])
+def test_an_engine_reads_numbers_not_statuses(poison: Poison, ran: bool) -> None:
+    device = Device(replace(SYNCLINE, poison=poison))
+    client, other = Client(device, device.open()), Client(device, device.open())
+    ready = other.call(SyncobjCreateUser()).handle
+    mine, done = other.share(ready, client), client.call(SyncobjCreateUser()).handle
+    client.call(client.submit(user_in_points=(Point(mine, 1),), out_points=(Point(done, 1),)))
+
+    device.close(other.file, device.now_ns)
+    client.run(1000)
+
+    assert client.query(done) == ran
+    device.kernel.descriptors.close()
 
 
 def test_a_file_that_closes_does_not_wait_for_anybodys_number(client: Client, other: Client) -> None:

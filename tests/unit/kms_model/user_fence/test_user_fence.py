@@ -5,6 +5,7 @@ import os
 import struct
 import subprocess
 import sys
+from dataclasses import replace
 from errno import (
     EACCES,
     EBADF,
@@ -23,7 +24,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from syncline.kms_model.profiles import VIRTIO_GPU
+from syncline.kms_model.profiles import SYNCLINE, VIRTIO_GPU, Poison
 from syncline.kms_model.trace import WaitTrace, Warn
 from syncline.kms_model.uapi import (
     USER_FENCE_POISON,
@@ -219,6 +220,15 @@ def test_the_error_of_a_bridged_fence_is_the_status_of_the_slot(rig: Any) -> Non
     assert status(rig, user) == -ENOENT
 
 
+def test_the_error_of_a_point_long_passed_reaches_the_memory_too(rig: Any) -> None:
+    user, timeline = create(rig), rig.timeline()
+    mapping = Mapping(rig, user)
+    rig.put(user, rig.fence(timeline), 1)
+    rig.signal(user, 5)
+    rig.close_fd(timeline)
+    assert (mapping.load(), mapping.status()) == (5, -ENOENT)
+
+
 @pytest.mark.requirement("F25")
 def test_asking_for_a_dma_fence_stalls_and_is_reported(rig: Any) -> None:
     user, dma = create(rig), rig.create()
@@ -306,6 +316,23 @@ def test_the_death_of_the_last_signaller_releases_everybody(rig: Any) -> None:
     assert status(rig, shared) == -EOWNERDEAD
 
 
+@pytest.mark.requirement("F50")
+def test_a_death_may_be_told_by_the_status_only(make_rig: Any) -> None:
+    rig = make_rig(replace(SYNCLINE, poison=Poison.STATUS_ONLY))
+    owner, event = rig.device.open(), rig.eventfd()
+    user = create(rig, 4, owner)
+    shared = int(rig.call(SyncobjFdToHandle(rig.call(SyncobjHandleToFd(user), owner).fd)).handle)
+    mapping = Mapping(rig, shared)
+    rig.call(SyncobjEventfd(shared, 9, event))
+    wait = rig.start(SyncobjTimelineWait((shared,), (9,), FOREVER, WaitFlag.FOR_SUBMIT))
+
+    rig.device.close(owner, rig.now_ns)
+
+    assert (wait.done, rig.count(event)) == (True, 1)
+    assert (rig.query(shared), status(rig, shared)) == (4, -EOWNERDEAD)
+    assert (mapping.load(), mapping.status()) == (4, -EOWNERDEAD)
+
+
 def test_a_slot_lives_on_while_one_signaller_does(rig: Any) -> None:
     owner = rig.device.open()
     user = create(rig, file=owner)
@@ -358,6 +385,9 @@ class Mapping:
 
     def load(self) -> int:
         return int(struct.unpack_from("<Q", self._memory, self._at)[0])
+
+    def status(self) -> int:
+        return int(struct.unpack_from("<i", self._memory, self._at + 8)[0])
 
     def deadline(self) -> int:
         return int(struct.unpack_from("<q", self._memory, self._at + 16)[0])
