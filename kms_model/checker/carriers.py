@@ -11,7 +11,7 @@ from syncline.kms_model.observer import AwaitedPoint
 
 Moments = tuple[Moment, ...]
 
-POINTS_MAX: Final = 64
+POINTS_MAX: Final = 16
 """Points of one timeline whose moments are told apart. Older ones count as the oldest of these."""
 
 

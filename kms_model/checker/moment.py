@@ -16,7 +16,7 @@ from weakref import WeakValueDictionary
 Vector = dict[int, int]
 """By thread number: the newest tick that is known."""
 
-HISTORY_MAX: Final = 2048
+HISTORY_MAX: Final = 512
 """Moments whose causes are kept for reports. Older ones still count; how they came about is forgotten."""
 _PRUNE_EVERY: Final = 64
 
@@ -100,17 +100,23 @@ class Thread:
 
     def step(self, what: str, t_ns: int, *, buffers: frozenset[int] | None = None) -> Moment:
         """The next moment of the thread, which others may come to know of."""
-        self.tick += 1
-        self.vector[self.number] = self.tick
-        causes = self._causes
+        self.tick = tick = self.tick + 1
+        self.vector[self.number] = tick
+        causes = tuple(self._causes)
         if self.newest is not None:
-            causes.insert(0, Cause("before it, in order", self.newest))
-        self._causes = []
-        self.newest = moment = Moment(self, what, t_ns, tuple(causes), buffers)
+            causes = (Cause("before it, in order", self.newest), *causes)
+        self._causes.clear()
+        self.newest = moment = Moment(self, what, t_ns, causes, buffers)
         self._threads.keep(moment)
-        if self.tick % _PRUNE_EVERY == 0:
+        if tick % _PRUNE_EVERY == 0:
             self._threads.prune(self.vector)
         return moment
+
+    def present(self, what: str, t_ns: int) -> Moment:
+        """What it knows by now: a moment of its own only if that is more than its newest one knew."""
+        if self.newest is None or self._causes:
+            return self.step(what, t_ns)
+        return self.newest
 
 
 class Threads:
@@ -145,4 +151,8 @@ def merge(into: Vector, other: Vector) -> None:
 
 def fold(old: tuple[Moment, ...], new: tuple[Moment, ...]) -> tuple[Moment, ...]:
     """Both, without what the new ones know anyway."""
+    if not old:
+        return new
+    if len(old) == len(new) == 1 and new[0].knows(old[0]):
+        return new
     return new + tuple(one for one in old if one not in new and not any(after.knows(one) for after in new))

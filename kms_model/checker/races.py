@@ -232,8 +232,9 @@ class Races:
         work.is_under_way = True
         before_ns = 0 if work.before is None else work.before.came_ns or 0
         since_ns = max(work.since_ns, before_ns)
-        for report in needless(work.moment, work.holds, work.accesses, since_ns, self._kernel.now_ns):
-            self.ledger.enter(report)
+        if any(hold.was_pending for hold in work.holds):
+            for report in needless(work.moment, work.holds, work.accesses, since_ns, self._kernel.now_ns):
+                self.ledger.enter(report)
         work.holds = []
 
     def _complete(self, work: Work) -> None:
@@ -272,7 +273,7 @@ class Races:
         if not isinstance(carrier, Reservation):
             return moments
         told = tuple(
-            user.step("tells the others in a message", self._kernel.now_ns)
+            user.present("tells the others in a message", self._kernel.now_ns)
             for user in tuple(self._buffers.of(carrier.resv).users)
             if user is not process
         )
