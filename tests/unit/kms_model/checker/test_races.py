@@ -21,6 +21,7 @@ from syncline.kms_model.checker import (
 from syncline.kms_model.checker.moment import HISTORY_MAX
 from syncline.kms_model.checker.races import Races
 from syncline.kms_model.device import Device
+from syncline.kms_model.gpu.job import Job
 from syncline.kms_model.profiles import SYNCLINE
 from syncline.kms_model.quirks import UPSTREAM
 from syncline.kms_model.uapi import (
@@ -433,6 +434,18 @@ def test_an_access_that_waited_for_the_one_before_is_no_race(bench: Bench, story
 def test_an_access_that_waited_for_nothing_is_a_race_whether_it_met_the_other_or_not(
     bench: Bench, story: Story
 ) -> None:
+    story(bench)
+    bench.run(50)
+
+    assert bench.verdict == RACE
+
+
+@pytest.mark.parametrize("story", [by_point, by_implicit_fences], ids=lambda story: story.__name__)
+def test_an_engine_that_does_not_wait_for_what_it_should_is_found(
+    bench: Bench, story: Story, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A mutant of the machine: promises of order count only when they are kept."""
+    monkeypatch.setattr(Job, "take_dependency", lambda _: None)
     story(bench)
     bench.run(50)
 

@@ -1,12 +1,15 @@
 """K21 where the reader is the display: a plane reads from the flip that shows a buffer to the flip that replaces it."""
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import pytest
 from display import ASK, Change, Client, World
 
 from syncline.kms_model.checker import Report, Severity
+from syncline.kms_model.kms import tail
+from syncline.kms_model.kms.state import AtomicState
 from syncline.kms_model.profiles import SYNCLINE
 from syncline.kms_model.quirks import UPSTREAM
 from syncline.kms_model.uapi import (
@@ -196,6 +199,25 @@ def test_a_user_fence_that_lies_does_not(theatre: Theatre) -> None:
     theatre.run(60)
 
     assert theatre.races
+
+
+@pytest.mark.parametrize("story", [in_fence, implicit_fence], ids=lambda story: story.__name__)
+def test_a_display_that_does_not_wait_for_its_fences_is_found(
+    theatre: Theatre, story: Callable[[Theatre], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A mutant of the machine, with a GPU that is slow enough to be seen at it."""
+
+    async def forget(_display: object, state: AtomicState, *, before_swap: bool) -> None:
+        for plane in state.planes.values():
+            plane.fence = None
+
+    monkeypatch.setattr(tail, "wait_for_fences", forget)
+    monkeypatch.setattr(theatre, "paint", partial(theatre.paint, ms=30))
+    story(theatre)
+    theatre.run(80)
+
+    assert "a read before its producer's fence" in theatre.races[0].what
+    assert "they overlap" in theatre.races[0].what
 
 
 @pytest.mark.requirement("K22")
