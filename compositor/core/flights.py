@@ -9,6 +9,7 @@ from syncline.compositor.core.stage import Stage
 from syncline.kms_model.uapi import (
     AtomicReply,
     DeviceError,
+    Fd,
     SyncobjCreate,
     SyncobjCreateUser,
     SyncobjDestroy,
@@ -97,10 +98,21 @@ class Flights:
         """The kernel took the frame. What is not on a plane any more has its last reader: this flip."""
         assert self._parked is None
         assert frame.number == self._count + 1
-        frame.fence_on = self._timeline if self._keep_fence(reply, frame.number, now_ns) else 0
         self._count = frame.number
         self._hold(frame)
-        self._rise(frame, now_ns)
+        fence = next((fence for _, fence in reply.out_fences if fence >= 0), None)
+        if fence is None:
+            self._rise(frame, now_ns)
+            return
+        try:
+            if all(_is_last_reader(loan) for loan in self.planes - frame.planes):
+                frame.fence_on = self._timeline
+                self._rise(frame, now_ns, fence=fence)
+            else:
+                frame.fence_on = self._timeline if self._keep(fence, frame.number, now_ns) else 0
+                self._rise(frame, now_ns)
+        finally:
+            self._stage.device.close_fd(fence)
 
     def _hold(self, frame: Frame) -> None:
         if frame.image is not None:
@@ -116,7 +128,8 @@ class Flights:
             loan.planes -= 1
             self._stage.releases.settle(loan, now_ns)
 
-    def _rise(self, frame: Frame, now_ns: int) -> None:
+    def _rise(self, frame: Frame, now_ns: int, *, fence: Fd | None = None) -> None:
+        """`fence`: to be handed on as it is."""
         assert self._in_air is None
         frame.leaving = tuple(sorted(self.planes - frame.planes, key=lambda loan: loan.update))
         self._in_air = frame
@@ -127,7 +140,7 @@ class Flights:
                 loan.read_until(frame.fence_on, frame.number)
             else:
                 loan.unfenced += 1
-            self._stage.releases.settle(loan, now_ns)
+            self._stage.releases.settle(loan, now_ns, fence=fence)
 
     def _has_fence_for(self, loan: Loan, frame: Frame) -> bool:
         """The flip's out-fence can stand behind the loan's release point: a user fence only behind its like."""
@@ -135,19 +148,14 @@ class Flights:
             return loan.release is not None and loan.release.timeline.is_user
         return bool(frame.fence_on)
 
-    def _keep_fence(self, reply: AtomicReply, number: int, now_ns: int) -> bool:
-        for _, fence in reply.out_fences:
-            if fence < 0:
-                continue
-            try:
-                import_point(self._stage.device, fence, self._timeline, number)
-            except DeviceError as refusal:
-                self._stage.journal.refused(refusal, "keeping an out-fence", now_ns)
-                return False
-            finally:
-                self._stage.device.close_fd(fence)
-            return True
-        return False
+    def _keep(self, fence: Fd, number: int, now_ns: int) -> bool:
+        """For those who have to wait for more than this flip, or will only later have a use for it."""
+        try:
+            import_point(self._stage.device, fence, self._timeline, number)
+        except DeviceError as refusal:
+            self._stage.journal.refused(refusal, "keeping an out-fence", now_ns)
+            return False
+        return True
 
     def land(self, now_ns: int) -> Frame:
         """The frame in the air is on screen: all its readers, and the planes it replaced, are done."""
@@ -255,3 +263,9 @@ class Flights:
         if self._parked is not None:
             assert self._in_air is None
             assert all(loan.planes > 0 for loan in self._parked.planes)
+
+
+def _is_last_reader(loan: Loan) -> bool:
+    """The flip that takes it off its plane is all that its release waits for. Without a point nothing is handed on."""
+    has_others = loan.is_current or loan.planes > 1 or loan.leaving or loan.fences
+    return not loan.explicit or not has_others

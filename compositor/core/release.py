@@ -89,13 +89,16 @@ class Releases:
         loan.is_current = False
         self.settle(loan, now_ns)
 
-    def settle(self, loan: Loan, now_ns: int) -> None:
-        """Give back as much as can be given back now. To be called after every change of the loan."""
+    def settle(self, loan: Loan, now_ns: int, *, fence: Fd | None = None) -> None:
+        """Give back as much as can be given back now. To be called after every change of the loan.
+
+        `fence`: the only one of the loan's, at hand as a sync_file; it may not be behind its point of ours.
+        """
         if loan.ended or loan.is_wanted:
             return
         is_idle = not loan.leaving and not loan.readers
         if loan.explicit and not loan.point_reached and (is_idle or not loan.unfenced):
-            self._reach_point(loan, is_idle=is_idle, now_ns=now_ns)
+            self._reach_point(loan, fence, is_idle=is_idle, now_ns=now_ns)
         is_cpu_written = loan.buffer.origin is Origin.UPLOAD
         if not loan.explicit and not loan.event_sent and (is_idle if is_cpu_written else not loan.leaving):
             self._send_release(loan, now_ns)
@@ -121,12 +124,12 @@ class Releases:
 
     # -- reaching an explicit point ---------------------------------------------------------------
 
-    def _reach_point(self, loan: Loan, *, is_idle: bool, now_ns: int) -> None:
+    def _reach_point(self, loan: Loan, fence: Fd | None, *, is_idle: bool, now_ns: int) -> None:
         assert loan.release is not None
         if is_idle:
             loan.fences.clear()
         try:
-            self._hand_over(loan.fences, loan.release)
+            self._hand_over(loan.fences, fence, loan.release)
         except DeviceError as refusal:
             self._journal.refused(refusal, "handing a fence to a release point", now_ns)
             if not is_idle:
@@ -134,14 +137,16 @@ class Releases:
         loan.point_reached = True
         self._journal.released(loan, "fence" if loan.fences else "signal", now_ns)
 
-    def _hand_over(self, fences: dict[int, int], release: SyncPoint) -> None:
+    def _hand_over(self, fences: dict[int, int], fence: Fd | None, release: SyncPoint) -> None:
         target, value = release.timeline.handle, release.value
         if len(fences) > 1:
-            fence = self._merged(fences.items())
+            merged = self._merged(fences.items())
             try:
-                import_point(self._device, fence, target, value)
+                import_point(self._device, merged, target, value)
             finally:
-                self._device.close_fd(fence)
+                self._device.close_fd(merged)
+        elif fences and fence is not None:
+            import_point(self._device, fence, target, value)
         elif fences:
             ((handle, point),) = fences.items()
             self._device.call(

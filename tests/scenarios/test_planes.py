@@ -6,7 +6,7 @@ from world import Client, World, machine
 from syncline.compositor.core.effects import Presented
 from syncline.compositor.core.policy import AcquireMode, Policy
 from syncline.compositor.core.report import Latch
-from syncline.kms_model.uapi import AtomicFlag, ModeAtomic, Submit
+from syncline.kms_model.uapi import AtomicFlag, ModeAtomic, Submit, SyncobjFdToHandle, SyncobjTransfer
 from syncline.protocol.enums import WpPresentationFeedback
 
 ZERO_COPY = WpPresentationFeedback.Kind.ZERO_COPY
@@ -97,7 +97,22 @@ def test_a_window_above_a_busy_desktop_goes_on_an_overlay() -> None:
     assert all(image.is_free for name, image in above.images.items() if name != "image 1")
 
 
-@pytest.mark.requirement("S74")
+@pytest.mark.requirement("S71")
+def test_the_fence_of_a_flip_goes_straight_to_the_release_point_of_what_it_replaces() -> None:
+    world = World(policy=Policy())
+    window = Client(world, "client").window(320, 240)
+    for name in ("red", "blue"):
+        window.present(name)
+        world.run_ms(20)
+    world.file.calls.clear()
+    window.present("red")
+    world.run_ms(40)
+
+    handed = [call for call in world.file.calls if isinstance(call, SyncobjFdToHandle | SyncobjTransfer)]
+    assert [type(call) for call in handed] == [SyncobjFdToHandle]
+    assert window.image("blue").released() == 1
+
+
 def test_the_next_frame_is_expected_to_need_what_the_last_one_needed() -> None:
     world = World(machine(60_000, overlays=1), policy=Policy())
     client = Client(world, "client")
@@ -116,6 +131,7 @@ def test_the_next_frame_is_expected_to_need_what_the_last_one_needed() -> None:
     assert not margin.expects_composition
 
 
+@pytest.mark.requirement("S74")
 def test_scanout_to_composition_and_back_gives_every_image_back() -> None:
     world = World(policy=Policy())
     window = Client(world, "client").window(320, 240)

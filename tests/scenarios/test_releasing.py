@@ -9,8 +9,8 @@ from syncline.compositor.core.policy import AcquireMode, Policy
 from syncline.kms_model.uapi import (
     FORMAT_XRGB8888,
     ModeAtomic,
+    SyncobjFdToHandle,
     SyncobjTimelineSignal,
-    SyncobjTransfer,
 )
 
 
@@ -292,7 +292,7 @@ def test_a_release_point_is_reached_late_but_surely_when_the_device_takes_no_fen
     window = Client(world, "client").window(320, 240)
     window.present("red")
     world.run_until_ms(20)
-    world.refuse_next(lambda call: isinstance(call, SyncobjTransfer))
+    world.refuse_next(lambda call: isinstance(call, SyncobjFdToHandle) and bool(call.point))
     window.present("blue", gpu_ms=1)
     world.run_until_ms(33)
     assert not window.image("red").released()
