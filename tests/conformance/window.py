@@ -57,9 +57,11 @@ class Frame:
 
     @property
     def released_ns(self) -> int:
-        """By the fence behind the release point, which has been reached."""
+        """By the fence behind the release point, which has been reached, or when we heard of it if that was before."""
         assert self.release is not None, "an explicit frame"
-        return self.release.timeline.reached_ns(self.release.value)
+        assert self.released is not None, "watched"
+        assert self.released.at_ns is not None, "reached"
+        return min(self.released.at_ns, self.release.timeline.reached_ns(self.release.value))
 
     @property
     def is_done(self) -> bool:

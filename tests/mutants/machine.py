@@ -8,7 +8,6 @@ from syncline.compositor.core import commits
 from syncline.compositor.core.constraint import ConstraintState
 from syncline.compositor.core.darkening import Darkening
 from syncline.compositor.core.departure import Departures
-from syncline.compositor.core.flights import Flights
 from syncline.compositor.core.frame import Frame
 from syncline.compositor.core.output import Cue, Output
 from syncline.compositor.core.outputs import Outputs
@@ -16,15 +15,11 @@ from syncline.compositor.core.overdue import FlipWatch
 from syncline.compositor.core.screen import Screen
 from syncline.compositor.core.surface import ContentUpdate
 from syncline.compositor.core.waits import Waits
-from syncline.kms_model.uapi import DeviceError
+from syncline.kms_model.uapi import DeviceError, SyncobjTimelineSignal
 
 FOR_EVER_NS: Final = 1 << 60
 
 # Who still reads.
-
-
-def _keeps_none(_keep: Broken, self: Flights, *_flip: Any) -> bool:
-    return False
 
 
 @breaks("S71", at=(Departures, "_commit"), killed_by="REL-33")
@@ -36,8 +31,9 @@ def believes_in_refused_flips(
         commit(self, arrangement, frame, fences, now_ns)
     except DeviceError:
         for loan in self._flights.planes - frame.planes:
-            if loan.explicit and not loan.is_current:
-                self._stage.releases._reach_point(loan, is_idle=True, now_ns=now_ns)
+            if loan.release is not None and not loan.is_current:
+                handle, point = loan.release.timeline.handle, loan.release.value
+                self._stage.device.call(SyncobjTimelineSignal(handles=(handle,), points=(point,)))
         raise
 
 
@@ -76,12 +72,7 @@ def waits_for_nobody(_await_point: Broken, _self: Waits, _update: ContentUpdate,
     """An explicit update is shown at once."""
 
 
-@breaks(
-    "S70 S71 S95",
-    at=(FlipWatch, "tick"),
-    killed_by="KMS-02 KMS-07",
-    also=((Flights, "_keep_fence", _keeps_none),),
-)
+@breaks("S70 S95", at=(FlipWatch, "tick"), killed_by="KMS-07")
 def never_looks_for_a_flip(_tick: Broken, self: FlipWatch, _now_ns: int) -> None:
     """A flip whose event is lost is waited for in vain."""
     self.deadline_ns = None
