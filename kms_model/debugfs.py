@@ -24,7 +24,8 @@ class Debugfs:
     def __init__(self, kernel: Kernel, mishaps: Mapping[str, Mishap]) -> None:
         self._kernel = kernel
         self._mishaps = mishaps
-        self._booked: list[Deadline] = []
+        self._booked: dict[tuple[str, str], Deadline] = {}
+        """The next time of each, by name and value."""
 
     def ioctls(self) -> Mapping[type[Request[Any]], Callable[[File, Any], Any]]:
         return {InjectFault: self._inject, ClearFaults: self._clear}
@@ -48,7 +49,11 @@ class Debugfs:
             if fault.left:
                 self._book(fault, mishap)
 
-        self._booked.append(self._kernel.call_at(self._kernel.now_ns + fault.delay_ns, happen))
+        which = fault.name, fault.value
+        before = self._booked.get(which)
+        if before is not None:
+            before.cancel()
+        self._booked[which] = self._kernel.call_at(self._kernel.now_ns + fault.delay_ns, happen)
 
     def _inject(self, _file: File, request: InjectFault) -> None:
         try:
@@ -58,6 +63,6 @@ class Debugfs:
 
     def _clear(self, _file: File, _request: ClearFaults) -> None:
         self._kernel.faults.clear()
-        for deadline in self._booked:
+        for deadline in self._booked.values():
             deadline.cancel()
         self._booked.clear()

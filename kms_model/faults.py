@@ -86,7 +86,7 @@ def parse(text: str) -> Fault:
 
 def _check(fault: Fault) -> None:
     takes_errno = fault.name == "failed-job" or fault.name in _CALLS
-    if takes_errno and fault.value and getattr(errno, fault.value, None) is None:
+    if takes_errno and fault.value and fault.value not in errno.errorcode.values():
         raise ValueError(f"{fault.value} is no errno")
     if fault.name == "slow-job":
         _ = fault.extra_ns

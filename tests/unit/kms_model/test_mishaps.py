@@ -37,6 +37,7 @@ MS = 1_000_000
         ("lost wake", "say NAME[=VALUE][:WHEN[:COUNT]]"),
         ("no-such", "no such fault; a call like ModeAtomic, or memory, lost-wake"),
         ("ModeAtomic=EWHAT", "EWHAT is no errno"),
+        ("ModeAtomic=errorcode", "errorcode is no errno"),
         ("lost-wake=3", "lost-wake takes no value"),
         ("slow-job=soon", "soon is neither an occasion nor a time like 250ms or 2s"),
         ("lost-wake:0", "0 is neither an occasion nor a time like 250ms or 2s"),
@@ -140,6 +141,15 @@ def test_several_resets_come_at_an_interval(rig: Any) -> None:
     rig.after_ms(299)
     assert rig.file.read_events() == [Wedged()] * 2
     rig.after_ms(1000)
+    assert rig.file.read_events() == [Wedged()]
+
+
+def test_a_newer_fault_takes_the_place_of_one_of_the_same_name(rig: Any) -> None:
+    rig.device.inject(parse("gpu-reset:100ms"))
+    rig.device.inject(parse("gpu-reset:200ms"))
+    rig.after_ms(150)
+    assert rig.file.read_events() == []
+    rig.after_ms(100)
     assert rig.file.read_events() == [Wedged()]
 
 
