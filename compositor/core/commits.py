@@ -157,7 +157,6 @@ class Commits:
         self._stage.waits.cancel(update, now_ns)
         self._stage.feedback.lose_image(update)
         update.is_parked, update.loan, state.attached = False, None, UNATTACHED
-        state.surface_damage, state.buffer_damage = [], []
         self._stage.releases.retire(loan, now_ns)
 
     def _replace_content(self, surface: Surface, loan: Loan | None, now_ns: int) -> None:

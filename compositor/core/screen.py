@@ -162,8 +162,7 @@ class Screen:
     def _may_tear(self, arrangement: Arrangement, now_ns: int) -> bool:
         implicit = self._stage.policy.implicit
         is_ready = not any(is_unfinished(element.loan, implicit) for element in arrangement.planes.values())
-        allowed = self._tearing.allows(arrangement, self._flights.planes, now_ns)
-        return is_ready and allowed and self._parking.frame is None
+        return is_ready and self._tearing.allows(arrangement, self._flights.planes, now_ns)
 
     def _pass_barriers(self, now_ns: int) -> None:
         """Not when the kernel refused or the frame was torn: the deadline is yet to come."""
@@ -245,8 +244,8 @@ class Screen:
 
     def _promote(self, now_ns: int) -> None:
         frame = self._parking.promote(now_ns)
-        if frame.waiting is not None and frame.waiting.surface in self.visible:
-            self._stage.feedback.latch(frame.waiting.surface, frame)  # nothing else is new in it
+        assert frame.waiting is not None
+        self._stage.feedback.latch(frame.waiting.surface, frame)  # nothing else is new in it
         self.flip_watch.took_off(now_ns)
         self.output.cue(Cue.PROMOTED, now_ns)
 

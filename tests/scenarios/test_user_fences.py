@@ -6,13 +6,14 @@ from itertools import pairwise
 import pytest
 from world import MS, Client, Window, World, machine
 
+from syncline.compositor.core.effects import Presented
 from syncline.compositor.core.output import Phase
 from syncline.compositor.core.policy import AcquireMode, Policy, Sync
-from syncline.compositor.core.report import DeviceRefusal, Drop, Flip, Latch, Wait
+from syncline.compositor.core.report import DeviceRefusal, Drop, Flip, Latch, Release, Wait
 from syncline.kms_model.faults import parse
 from syncline.kms_model.profiles import DMA_KMS
 from syncline.kms_model.trace import OutPointTrace, WaitTrace
-from syncline.kms_model.uapi import AtomicFlag, ModeAtomic, SyncobjTimelineSignal
+from syncline.kms_model.uapi import AtomicFlag, ModeAtomic, SyncobjQueryType, SyncobjTimelineSignal
 
 FORWARD = Policy(acquire=AcquireMode.USER_FORWARD)
 
@@ -108,6 +109,8 @@ def test_what_a_parked_frame_replaces_comes_back_by_the_displays_own_hand() -> N
     world.run_until_ms(34)
 
     assert window.image("red").released() == 1
+    (how,) = [event.how for event in world.reports if isinstance(event, Release)]
+    assert how == "fence", "the kernel copies it, and nobody has to wake up for that"
     (paid,) = [event for event in world.trace if isinstance(event, OutPointTrace)]
     assert paid.status == 0
     (commit,) = [each for each in world.file.calls if isinstance(each, ModeAtomic) and each.timeout_ns]
@@ -132,6 +135,7 @@ def test_a_dma_release_point_cannot_stand_behind_a_user_fence_and_is_reached_at_
     assert image.released() == 1
     assert len(parked(world)) == 1
     world.expect_race("reuse before the out-fence")  # it paints what is on the screen
+    assert not [event for event in world.reports if isinstance(event, DeviceRefusal)]
 
 
 @pytest.mark.requirement("UR9", "F51")
@@ -224,6 +228,11 @@ def test_a_neighbour_that_rests_lets_the_display_wait_again() -> None:
     ]
     world.at_ms(128, lambda: signal(wall, "late"))
     world.run_until_ms(150)
+    waits = [event for event in world.reports if isinstance(event, Wait) and event.edge == "end"]
+    late = waits[-1].update
+    whys = [event.why for event in waits if event.update == late]
+    assert {*whys[::2]} == {"acquire-point"}
+    assert {*whys[1::2]} == {"user-fence"}
 
     assert world.presented_ms(wall) == [16.7, 133.3]
     assert world.presented_ms(small)[-1] == 100.0
@@ -371,3 +380,154 @@ def test_a_cursor_moves_while_the_picture_below_it_waits() -> None:
         world.run_ms(17)
 
     assert len(flips(world)) - flips_before == 10
+
+
+@pytest.mark.requirement("UR8", "UR9")
+def test_a_drop_leaves_no_error_on_the_points_of_later_frames() -> None:
+    world = forwarding(replace(FORWARD, acquire_timeout_ns=50 * MS))
+    window = game(world)
+    window.present("never", gpu_ms=None)
+    world.run_until_ms(120)
+    assert drops(world)
+    for name, at_ms in (("blue", 120), ("green", 155)):
+        world.run_until_ms(at_ms)
+        window.present(name, gpu_ms=13)
+    world.run_until_ms(220)
+
+    assert len(parked(world)) == 3
+    ask = window.client.file.call
+    states = [ask(SyncobjQueryType(handle=window.image(name).release)) for name in ("red", "blue")]
+    assert [(state.value, state.status) for state in states] == [(1, 0), (1, 0)]
+
+
+@pytest.mark.requirement("UR10")
+def test_a_window_on_two_screens_waits_in_the_compositor() -> None:
+    world = World(machine(60_000, 60_000, overlays=1), policy=FORWARD)
+    window = Client(world, "wide").window(100, 80, user=True)
+    world.core.shell.move(window.toplevel, x=270, y=20, now_ns=world.now_ns)
+    window.present("red")
+    world.run_until_ms(60)
+    window.present("blue", gpu_ms=13)
+    world.run_until_ms(120)
+
+    assert len(window.surface.shown_on) == 2
+    assert told(window) == [["presented", "frame done"]] * 2
+    assert not parked(world)
+
+
+def test_a_picture_of_another_size_waits_in_the_compositor() -> None:
+    world = forwarding(overlays=1)
+    window = Client(world, "growing").window(100, 80, user=True)
+    window.present("red")
+    world.run_until_ms(30)
+    window.width, window.height = 120, 90
+    window.present("blue", gpu_ms=18)
+    world.run_until_ms(100)
+
+    assert told(window) == [["presented", "frame done"]] * 2
+    assert not parked(world)
+
+
+@pytest.mark.requirement("C5")
+def test_a_picture_that_takes_a_childs_along_waits_in_the_compositor() -> None:
+    world = forwarding(overlays=2)
+    window = game(world)
+    child = window.client.picture(50, 40)
+    world.core.subsurfaces.make(child.surface, window.surface)
+    child.present("leaf")
+    window.present("blue")
+    world.run_until_ms(60)
+    child.present("late leaf", gpu_ms=20)
+    window.present("red", gpu_ms=13)
+    world.run_until_ms(120)
+
+    assert not parked(world)
+    assert world.presented_ms(window)[-1] == world.presented_ms(child)[-1] == 83.3 + 16.7
+
+
+@pytest.mark.requirement("C5", "S60")
+def test_what_is_not_ready_with_its_children_does_not_take_a_parked_ones_place() -> None:
+    world = forwarding(overlays=2)
+    window = game(world)
+    child = window.client.picture(50, 40)
+    world.core.subsurfaces.make(child.surface, window.surface)
+    child.present("leaf")
+    window.present("green")
+    world.run_until_ms(60)
+    older = window.present("never", gpu_ms=None)
+    world.run_until_ms(80)
+    assert world.core.outputs[0].phase is Phase.PARKED
+    child.present("late leaf", gpu_ms=None)
+    window.present("blue")
+    world.run_until_ms(140)
+
+    assert not older.heard
+
+
+@pytest.mark.requirement("G4", "UR8")
+def test_a_torn_frame_takes_a_parked_ones_place_at_once() -> None:
+    world = forwarding()
+    window = game(world)
+    older = window.present("never", gpu_ms=None)
+    world.run_until_ms(40)
+    window.surface.pending.tearing = True
+    window.present("blue")
+    world.run_until_ms(45)
+
+    assert [what for what, _ in older.heard] == ["discarded", "frame done"]
+    assert world.presented_ms(window) == [16.7, 41.0]
+    assert not [event for event in world.reports if isinstance(event, DeviceRefusal)]
+
+
+@pytest.mark.requirement("T5")
+def test_a_parked_frame_moves_nobodys_target_time() -> None:
+    world = forwarding(overlays=1)
+    wall = game(world)
+    small = wall.client.window(100, 80)
+    small.present("still")
+    world.run_until_ms(50)
+    wall.present("never", gpu_ms=None)
+    world.run_until_ms(70)
+    assert world.core.outputs[0].phase is Phase.PARKED
+    small.surface.pending.target_time_ns = world.epoch_ns + 95 * MS
+    small.present("moved")
+    world.run_until_ms(150)
+
+    assert world.presented_ms(small)[-1] == 100.0
+
+
+@pytest.mark.requirement("S94")
+def test_a_picture_given_up_and_never_finished_was_never_ready() -> None:
+    world = forwarding(overlays=1)
+    wall = game(world)
+    small = wall.client.window(100, 80)
+    wall.present("never", gpu_ms=None)
+    world.run_until_ms(40)
+    small.present("new")
+    world.run_until_ms(48)
+    wall.client.hang_up()
+    world.run_until_ms(80)
+
+    (lost,) = [frame for frame in world.frames(wall) if frame.presented_ns is None]
+    assert lost.ready_ns is None
+
+
+def test_a_picture_parked_on_a_screen_whose_cable_is_pulled_is_shown_on_the_other() -> None:
+    world = World(machine(60_000, 60_000), policy=FORWARD)
+    window = game(world)
+    first, second = world.core.outputs
+    note = window.present("late", gpu_ms=None)
+    world.run_until_ms(40)
+    assert first.phase is Phase.PARKED
+
+    world.device.inject(parse("output-removed=Virtual-1"))
+    world.run_until_ms(80)
+    assert not world.device.kms.display.crtcs[0].state.active, "nothing waits for a fence on a dark screen"
+    assert second.phase is Phase.PARKED
+    signal(window, "late")
+    world.run_until_ms(120)
+
+    assert [what for what, _ in note.heard] == ["presented", "frame done"]
+    assert world.told(Presented)[-1].output is second
+    assert window.image("red").is_free
+    assert not [event for event in world.reports if isinstance(event, DeviceRefusal)]
