@@ -81,6 +81,16 @@ def follows_replacements(is_done: Broken, self: WaitArray, entry: WaitEntry) -> 
 
 
 @breaks(
+    "2.7", at=(WaitEntry, "disarm"),
+    killed_by="syncobj/test_wait.py::test_a_wait_that_is_over_is_forgotten_by_its_fence",
+)  # fmt: skip
+def stays_with_its_fence(disarm: Broken, self: WaitEntry) -> None:
+    """A wait that is over goes on listening to its fence."""
+    if self.fence is None:
+        disarm(self)
+
+
+@breaks(
     "2.7",
     at=(EventfdEntry, "follow"),
     killed_by="syncobj/test_eventfd.py::test_it_waits_for_submission_and_then_for_the_signal",

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from syncline.kms_model.fences.sync_file import fence_of
 from syncline.kms_model.task import ERESTARTSYS
 from syncline.kms_model.trace import WaitTrace
 from syncline.kms_model.uapi import (
@@ -213,6 +214,20 @@ def test_an_interrupted_wait_leaves_nothing_behind(rig: Any) -> None:
     rig.signal(handle, 9)
     rig.inc(timeline)
     assert rig.device.next_deadline_ns() is None
+
+
+def test_a_wait_that_is_over_is_forgotten_by_its_fence(rig: Any) -> None:
+    handle, sync_file = rig.create(), rig.fence(rig.timeline())
+    rig.put(handle, sync_file)
+    fence = fence_of(rig.kernel.descriptors, sync_file)
+    assert fence is not None
+    before = dict(fence._callbacks or {})
+
+    wait = rig.start(SyncobjWait((handle,), rig.in_ms(20)))
+    assert len(fence._callbacks or {}) == len(before) + 1
+    rig.after_ms(20)
+    assert ended_with(wait) == ETIME
+    assert (fence._callbacks or {}) == before
 
 
 def test_a_deadline_reaches_the_fences_that_are_there_and_the_earliest_wins(rig: Any) -> None:
