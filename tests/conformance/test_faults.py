@@ -76,10 +76,12 @@ def test_acq_30_a_wake_without_a_reason_is_not_believed(trial: Trial) -> None:
 
 def _released_without(trial: Trial, *requests: str) -> None:
     window = _shown(trial)
+    points = [(window.new_point(), window.new_point()) for _ in range(5)]
+    window.client.roundtrip()
     trial.faults.inject(*(f"{request}=EMFILE:1:*" for request in requests))
     frames = []
-    for _ in range(5):
-        frames.append(window.show(window.image()))
+    for acquire, release in points:
+        frames.append(window.show(window.image(), acquire=acquire, release=release))
         window.settle(frames[-1])
     window.hide()
     trial.expect(
@@ -96,5 +98,5 @@ def test_rel_27_without_fence_export_points_are_signalled_by_hand(trial: Trial) 
 @case("S70", M, needs=NEEDS, device=True)
 def test_rel_28_a_failed_merge_or_import_loses_no_release(trial: Trial) -> None:
     """Fences can be neither merged nor put behind a point."""
-    _released_without(trial, "SyncFileMerge", "SyncobjTransfer")
+    _released_without(trial, "SyncFileMerge", "SyncobjTransfer", "SyncobjFdToHandle")
     trial.pass_ms(20)

@@ -13,30 +13,29 @@ from syncline.compositor.core.waits import Waits
 from syncline.protocol.enums import WlSurface as WlSurfaceEnums
 
 
-def _keeps_none(_keep: Broken, self: Flights, *_flip: Any) -> bool:
+def _has_none(_has: Broken, self: Flights, *_flip: Any) -> bool:
     return False
 
 
-@breaks("S71", at=(Flights, "take_off"), killed_by="REL-23", also=((Flights, "_keep_fence", _keeps_none),))
+@breaks("S71", at=(Flights, "_rise"), killed_by="REL-23", also=((Flights, "_has_fence_for", _has_none),))
 def releases_when_the_next_flip_begins(
-    take_off: Broken, self: Flights, frame: Any, reply: Any, now_ns: int
+    rise: Broken, self: Flights, frame: Any, now_ns: int, **_fence: Any
 ) -> None:
     """A scanned out buffer is given back when its successor is submitted, and is still on the screen."""
-    take_off(self, frame, reply, now_ns)
+    rise(self, frame, now_ns)
     for loan in frame.leaving:
-        if loan.explicit and not loan.point_reached and not loan.is_wanted:
-            self._stage.releases._reach_point(loan, is_idle=True, now_ns=now_ns)
+        if loan.release is not None and not loan.point_reached and not loan.is_wanted:
+            self._stage.releases._signal(loan.release)
+            loan.point_reached = True
 
 
-@breaks("S71 S88", at=(Flights, "take_off"), killed_by="REL-24")
-def lets_the_first_screen_decide(
-    take_off: Broken, self: Flights, frame: Any, reply: Any, now_ns: int
-) -> None:
+@breaks("S71 S88", at=(Flights, "_rise"), killed_by="REL-24")
+def lets_the_first_screen_decide(rise: Broken, self: Flights, frame: Any, now_ns: int, **fence: Any) -> None:
     """A buffer on two screens is given back when one of them lets go."""
-    take_off(self, frame, reply, now_ns)
+    rise(self, frame, now_ns, **fence)
     for loan in frame.leaving:
         if loan.explicit and loan.planes and not loan.point_reached and not loan.is_current:
-            self._stage.releases._reach_point(loan, is_idle=False, now_ns=now_ns)
+            self._stage.releases._reach_point(loan, None, is_idle=False, now_ns=now_ns)
 
 
 @breaks("S71 S86", at=(Captures, "_start"), killed_by="REL-26 REL-32")

@@ -41,15 +41,17 @@ def releases_at_commit(lend: Broken, self: Releases, loan: Loan) -> None:
 
 
 @breaks("S91", at=(Releases, "_hand_over"), killed_by="REL-16")
-def runs_ahead(hand_over: Broken, self: Releases, fences: Any, release: SyncPoint) -> None:
+def runs_ahead(hand_over: Broken, self: Releases, *what: Any) -> None:
     """Release timelines are moved one further than asked."""
-    hand_over(self, fences, SyncPoint(release.timeline, release.value + 1))
+    *fences, release = what
+    hand_over(self, *fences, SyncPoint(release.timeline, release.value + 1))
 
 
 @breaks("S25", at=(Releases, "_hand_over"), killed_by="REL-35")
-def signals_the_low_word(hand_over: Broken, self: Releases, fences: Any, release: SyncPoint) -> None:
+def signals_the_low_word(hand_over: Broken, self: Releases, *what: Any) -> None:
     """Release points are reached in their low 32 bits."""
-    hand_over(self, fences, SyncPoint(release.timeline, release.value & LOW))
+    *fences, release = what
+    hand_over(self, *fences, SyncPoint(release.timeline, release.value & LOW))
 
 
 @breaks("S26", at=(SyncSurface, "set_release_point"), killed_by="VAL-36")
@@ -87,18 +89,18 @@ def keeps_one_point_for_all_surfaces(lend: Broken, self: Releases, loan: Loan) -
 
 
 @breaks("S70", at=(Releases, "_reach_point"), killed_by="REL-01 OBJ-17")
-def forgets_every_release(_reach: Broken, self: Releases, loan: Loan, *, is_idle: bool, now_ns: int) -> None:
+def forgets_every_release(_reach: Broken, self: Releases, loan: Loan, *_: Any, **_how: Any) -> None:
     """No release point is ever reached."""
     loan.point_reached = True
 
 
 @breaks("S70", at=(Releases, "_reach_point"), killed_by="REL-28")
 def releases_with_fences_only(
-    reach: Broken, self: Releases, loan: Loan, *, is_idle: bool, now_ns: int
+    reach: Broken, self: Releases, loan: Loan, *fence: Any, is_idle: bool, now_ns: int
 ) -> None:
     """Without a fence to hand on a release point is not reached."""
     if loan.fences:
-        reach(self, loan, is_idle=False, now_ns=now_ns)
+        reach(self, loan, *fence, is_idle=False, now_ns=now_ns)
     loan.point_reached = True
 
 
@@ -249,13 +251,11 @@ def answers_in_one_way(end: Broken, self: Releases, loan: Loan) -> None:
 
 
 @breaks("S70", at=(Releases, "_reach_point"), killed_by="LIF-07")
-def forgets_one_release_in_fifty(
-    reach: Broken, self: Releases, loan: Loan, *, is_idle: bool, now_ns: int
-) -> None:
+def forgets_one_release_in_fifty(reach: Broken, self: Releases, loan: Loan, *fence: Any, **how: Any) -> None:
     """Of many release points one is not reached."""
     count = vars(self).setdefault("count", 0)
     vars(self)["count"] = count + 1
     if count % 50 == 49:
         loan.point_reached = True
     else:
-        reach(self, loan, is_idle=is_idle, now_ns=now_ns)
+        reach(self, loan, *fence, **how)
