@@ -187,13 +187,14 @@ async def _run(loop: RealLoop, options: Options, caps: dict[str, int]) -> int:
         owned.callback(driver.close)
         if options.fault:
             _inject(path, options.fault, owned)
-        listener = _listen(loop, options.socket, driver.server.accept)
-        owned.callback(listener.close)
-        places = listener.path.name
-        if options.zmq:
+        also = ""
+        if options.zmq:  # first: who finds the Wayland socket may count on both
             messages = _listen_for_messages(loop, options, path, driver.server)
             owned.callback(messages.close)
-            places += f" and {messages.endpoint}"
+            also = f" and {messages.endpoint}"
+        listener = _listen(loop, options.socket, driver.server.accept)
+        owned.callback(listener.close)
+        places = f"{listener.path.name}{also}"
         screens = ", ".join(f"{each.name} {each.mode.name}" for each in driver.core.outputs)
         sys.stdout.write(f"syncline compositor: ready on {places} ({screens}; device {path})\n")
         sys.stdout.flush()
