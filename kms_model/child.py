@@ -12,7 +12,7 @@ from typing import Final
 from syncline.kms_model.loops import NS_PER_S, RealLoop, sleep_until
 from syncline.kms_model.node import NodeError
 
-READY_NS: Final = 5 * NS_PER_S
+READY_NS: Final = 15 * NS_PER_S
 LOOK_AGAIN_NS: Final = NS_PER_S // 200
 _PR_SET_PDEATHSIG: Final = 1
 
