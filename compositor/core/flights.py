@@ -13,6 +13,7 @@ from syncline.kms_model.uapi import (
     SyncobjCreate,
     SyncobjCreateUser,
     SyncobjDestroy,
+    SyncobjQuery,
     SyncobjTimelineWait,
     WaitFlag,
 )
@@ -202,6 +203,9 @@ class Flights:
         """The user fence signalled: the parked frame is in the air."""
         frame, self._parked = self._parked, None
         assert frame is not None
+        (told,) = self._stage.device.call(SyncobjQuery(handles=(frame.fence_on,))).points
+        if told >= frame.number:
+            frame.fence_on = 0  # landed, or dropped in the same instant: its event will say which
         self._rise(frame, now_ns)
         return frame
 
