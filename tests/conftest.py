@@ -17,11 +17,17 @@ settings.register_profile("nightly", deadline=None, max_examples=5_000, print_bl
 settings.load_profile("default")
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _what_was_imported_is_no_garbage() -> None:
+    """So that collecting is quick. Not later: what a test still holds then would never be collected."""
+    gc.collect()
+    gc.freeze()
+
+
 @pytest.fixture(scope="module", autouse=True)
 def _no_garbage_of_others() -> None:
     """Many tests count descriptors: what earlier modules left to the collector is closed before, not during them."""
     gc.collect()
-    gc.freeze()
 
 
 @pytest.fixture(autouse=True)

@@ -66,6 +66,12 @@ MS = 1_000_000
 R = TypeVar("R")
 
 
+def _is_readable(fd: int) -> bool:
+    poller = select.poll()
+    poller.register(fd, select.POLLIN)
+    return bool(poller.poll(0))
+
+
 class DirectFile:
     """A `uapi.DeviceFile` on a device in this process whose clock is moved by hand."""
 
@@ -147,7 +153,7 @@ class EventfdWatcher:
         return None
 
     def watch_fence(self, fence: Fd) -> int | None:
-        if select.select([fence], [], [], 0)[0]:
+        if _is_readable(fence):
             os.close(fence)
             return None
         number = next(self._numbers)
@@ -167,7 +173,7 @@ class EventfdWatcher:
         """A readable sync_file is no wake that could get lost."""
         able = [number for number in self.watches if number in self.fences or not self.lose_wakes]
         for number in able:
-            if select.select([self.watches[number]], [], [], 0)[0]:
+            if _is_readable(self.watches[number]):
                 self.unwatch(number)
                 return number
         return None

@@ -28,6 +28,8 @@ class Watches:
         self._threads = threads
         self._read_events = read_events
         self._epoll = select.epoll()
+        self._woken = select.poll()
+        self._woken.register(self._epoll, select.POLLIN)
         self._watched: dict[int, Watch] = {}
 
     def add(self, fd: int, watch: Watch) -> None:
@@ -48,7 +50,7 @@ class Watches:
         self._epoll.close()
 
     def _has_woken(self) -> bool:
-        return bool(select.select([self._epoll], [], [], 0)[0])
+        return bool(self._woken.poll(0))
 
     def _labels(self, fd: int, watch: Watch) -> list[str]:
         if watch.kind in {"sync_file", "thread"}:
