@@ -45,9 +45,9 @@ class House:
         kernel = Kernel(now_ns=loop.now_ns(), trace=hear_device)
         watch_buffers(kernel, Findings.COLLECT, say=lambda _: None)  # the trace has them, too
         self.node = LocalNode(Device(profile, kernel=kernel), loop)
-        file = self.node.open()
-        file.file.label = "compositor"
-        self._driver = Driver(loop, file, policy=policy, caps={}, report=hear_compositor)
+        self._file = self.node.open()
+        self._file.file.label = "compositor"
+        self._driver = Driver(loop, self._file, policy=policy, caps={}, report=hear_compositor)
 
     async def light(self) -> None:
         """Until every screen has had its first frame."""
@@ -60,9 +60,11 @@ class House:
         return ours
 
     def close(self) -> None:
-        """The screen may stay lit: taking it away would sleep, and the whole machine goes with us."""
-        self._driver.server.close()
+        """The whole machine goes with us."""
+        self._driver.close()
+        self._file.close()
         self.node.close()
+        self.node.device.kernel.descriptors.close()
 
 
 class Guest:

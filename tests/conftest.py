@@ -36,7 +36,7 @@ def _no_race() -> Iterator[None]:
     yield
     world = sys.modules.get("world")
     if world is not None:
-        world.assert_no_race(world.take_races())
+        world.assert_no_race(world.end_worlds())
 
 
 @pytest.fixture

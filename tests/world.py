@@ -72,6 +72,12 @@ def _is_readable(fd: int) -> bool:
     return bool(poller.poll(0))
 
 
+def _tell(traced: "weakref.WeakMethod[Callable[[TraceEvent], None]]", event: TraceEvent) -> None:
+    hear = traced()
+    if hear is not None:
+        hear(event)
+
+
 class DirectFile:
     """A `uapi.DeviceFile` on a device in this process whose clock is moved by hand."""
 
@@ -193,11 +199,15 @@ def machine(
 
 
 LEDGERS: list[Ledger] = []
-"""Of the worlds of one test. Few of them are closed by their stories."""
+WORLDS: "weakref.WeakSet[World]" = weakref.WeakSet()
+"""Of one test. Few of them are closed by their stories."""
 
 
-def take_races() -> list[Ledger]:
-    """What the worlds since the last time have found."""
+def end_worlds() -> list[Ledger]:
+    """Let go of the worlds since the last time; what their race detectors have found."""
+    for world in list(WORLDS):
+        world.drop()
+    WORLDS.clear()
     ledgers = LEDGERS.copy()
     LEDGERS.clear()
     return ledgers
@@ -224,13 +234,16 @@ class World:
         self._story: list[tuple[int, str, str]] = []
         self._agenda: list[tuple[int, int, Callable[[], None]]] = []
         self._order = count()
-        self.device = Device(profile or machine(60_000), trace=self._traced)
+        traced = weakref.WeakMethod(self._traced)
+        self.device = Device(profile or machine(60_000), trace=lambda event: _tell(traced, event))
+        # Descriptors know the machine, hence its trace, which must not know us, or this would never come.
         self._finalize = weakref.finalize(self, self.device.kernel.descriptors.close)
         self.device.advance(NS_PER_S)
         self.races = Ledger()
         """What the race detector found: nothing, when the test is over, unless that says so."""
         Races(self.device.kernel, self.races)
         LEDGERS.append(self.races)
+        WORLDS.add(self)
         self.file = DirectFile(self.device, "card", "compositor")
         self.watcher = EventfdWatcher(self.file)
         self.clients: list[Client] = []

@@ -14,7 +14,7 @@ from syncline.compositor.loop import Driver
 from syncline.conformance.target import Stand, count_fds
 from syncline.kms_model.device import Device
 from syncline.kms_model.kernel import Kernel
-from syncline.kms_model.local import LocalNode
+from syncline.kms_model.local import LocalFile, LocalNode
 from syncline.kms_model.loops import NS_PER_S, VirtualLoop, sleep_until
 from syncline.kms_model.profiles import SYNCLINE
 from syncline.kms_model.uapi import DeviceFile
@@ -33,6 +33,7 @@ class VirtualStand:
 
     loop: VirtualLoop
     node: LocalNode
+    file: LocalFile
     driver: Driver
     endurance: float = 1.0
     is_ended: bool = False
@@ -59,6 +60,7 @@ class VirtualStand:
 
     def end(self) -> None:
         self.driver.close()
+        self.file.close()
         self.is_ended = True
 
     def fd_count(self) -> int | None:
@@ -109,12 +111,13 @@ class VirtualTarget:
         device = Device(SYNCLINE, kernel=Kernel(now_ns=loop.now_ns()), allows_faults=True)
         node = LocalNode(device, loop)
         try:
-            driver = Driver(loop, node.open(), policy=Policy(), caps={}, report=_unheard)
+            file = node.open()
+            driver = Driver(loop, file, policy=Policy(), caps={}, report=_unheard)
             loop.run_until_complete(sleep_until(loop, loop.now_ns() + LIGHTING_NS))
-            stand = VirtualStand(loop, node, driver)
+            stand = VirtualStand(loop, node, file, driver)
             yield stand
             if not stand.is_ended:
-                driver.server.close()
+                stand.end()
             loop.run_until_complete(sleep_until(loop, loop.now_ns() + LIGHTING_NS))
         finally:
             node.close()

@@ -76,8 +76,10 @@ def perform(cast: list[str], *, over_messages: bool) -> Account:
             loop, file, policy=Policy(), caps={}, report=account.reports.extend, observer=overhear
         )
         await asyncio.gather(*(act(loop, node, driver, account, demo, over_messages) for demo in cast))
-        driver.server.close()
+        driver.close()
+        file.close()
         node.close()
+        node.device.kernel.descriptors.close()
         return account
 
     return run_virtual(main)

@@ -67,12 +67,15 @@ async def perform(loop: VirtualLoop, cast: tuple[tuple[str, Options], ...]) -> R
     kernel = Kernel(now_ns=loop.now_ns())
     run.races = watch_buffers(kernel, Findings.COLLECT, say=lambda _: None)
     node = LocalNode(Device(with_outputs(SYNCLINE, ["640x480@60"]), kernel=kernel), loop)
-    driver = Driver(loop, node.open(), policy=Policy(), caps={}, report=lambda _: None)
+    file = node.open()
+    driver = Driver(loop, file, policy=Policy(), caps={}, report=lambda _: None)
     watching = asyncio.create_task(watch(loop, node.device, run))
     await asyncio.gather(*(act(loop, node, driver, run, *role) for role in cast))
     watching.cancel()
-    driver.server.close()
+    driver.close()
+    file.close()
     node.close()
+    kernel.descriptors.close()
     return run
 
 
