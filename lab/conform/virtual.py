@@ -1,6 +1,7 @@
 """Syncline in this process on virtual time, a fresh one for every case: same seed, same messages."""
 
 import asyncio
+import gc
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -65,6 +66,7 @@ class VirtualStand:
 
     def fd_count(self) -> int | None:
         """Of this process, tester and machine included: they are the same before and after."""
+        gc.collect()  # or what an earlier stand left is closed in between
         return count_fds(os.getpid())
 
 
