@@ -351,6 +351,8 @@ async def test_one_flush_beyond_all_bounds_is_the_end(place: Place) -> None:
 @told
 async def test_a_paused_client_is_heard_when_it_is_resumed(place: Place) -> None:
     client, server = await place.pair()
+    server.transport.write([(pack([3, 0]), [])])
+    await client.until(lambda: bool(client.data))  # so that it knows where to leave descriptors
     other_end = Ear(place.connect(place._closed[0].__self__))  # type: ignore[attr-defined]
     other = await place.arrival()
     server.transport.pause()
