@@ -48,6 +48,11 @@ def parkable(surface: Surface) -> ContentUpdate | None:
     return update if is_like_before else None
 
 
+def is_content(update: ContentUpdate, surface: Surface) -> bool:
+    """Its picture is what the surface shows: it was not given up, and the surface is there."""
+    return update.loan is not None and update.loan is surface.content
+
+
 class Parking:
     """Of one output."""
 
@@ -98,7 +103,7 @@ class Parking:
     def is_reached(self, surface: Surface) -> bool:
         """The parked update of this surface has been applied: its point was reached."""
         frame = self.frame
-        return frame is not None and frame.waiting is not None and surface.content is frame.waiting.loan
+        return frame is not None and frame.waiting is not None and is_content(frame.waiting, surface)
 
     def promote(self, now_ns: int) -> Frame:
         """The kernel goes on with the frame as with any other."""

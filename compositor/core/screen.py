@@ -18,7 +18,7 @@ from syncline.compositor.core.in_fence import is_unfinished
 from syncline.compositor.core.lessons import Lessons
 from syncline.compositor.core.output import Cue, Output, Phase
 from syncline.compositor.core.overdue import FlipWatch
-from syncline.compositor.core.parking import Parking
+from syncline.compositor.core.parking import Parking, is_content
 from syncline.compositor.core.scanout import Arrangement, Arranger
 from syncline.compositor.core.scene import Element
 from syncline.compositor.core.stage import Stage
@@ -173,7 +173,7 @@ class Screen:
     def flipped(self, flip: FlipComplete, now_ns: int) -> None:
         """The display took the frame at `flip.time_ns`."""
         if self.waiting_in(flip) is not None:
-            self._promote(now_ns)  # its surface is gone
+            self._promote(now_ns)  # its surface is gone, or its picture was given up
         if not self._flights.is_in_air(flip.user_data):
             return  # known already (KMS-07)
         output = self.output
@@ -244,8 +244,10 @@ class Screen:
 
     def _promote(self, now_ns: int) -> None:
         frame = self._parking.promote(now_ns)
-        assert frame.waiting is not None
-        self._stage.feedback.latch(frame.waiting.surface, frame)  # nothing else is new in it
+        update = frame.waiting
+        assert update is not None
+        if is_content(update, update.surface):  # and nothing else is new; if not, what is new is not in it
+            self._stage.feedback.latch(update.surface, frame)
         self.flip_watch.took_off(now_ns)
         self.output.cue(Cue.PROMOTED, now_ns)
 

@@ -180,6 +180,48 @@ def test_a_newer_picture_that_is_ready_takes_the_place_of_one_that_waits_in_the_
     assert any(isinstance(call, ModeAtomic) and call.flags & AtomicFlag.OVERRIDE for call in world.file.calls)
 
 
+@pytest.mark.requirement("UR8", "S94")
+def test_a_window_without_content_takes_the_place_of_its_picture_that_waits_in_the_display() -> None:
+    world = forwarding(replace(FORWARD, acquire_timeout_ns=100 * MS))
+    window = game(world)
+    older = window.present("never", gpu_ms=None)
+    world.run_until_ms(41)
+    assert world.core.outputs[0].phase is Phase.PARKED
+    following = Client(world, "next").window(100, 80)
+    window.surface.pending.attached = None
+    window.commit()
+    following.present("blue")
+    assert not window.image("red").is_free, "it is on the screen until the vblank"
+    world.run_until_ms(66)
+
+    assert [what for what, _ in older.heard] == ["discarded"]
+    assert window.image("red").is_free
+    assert window.image("never").is_free
+    assert [errno for _, errno in drops(world)] == [125]  # ECANCELED
+    assert world.presented_ms(following) == [50.0]
+    assert not any(frame.missed_by_us for frame in world.frames())
+
+
+@pytest.mark.requirement("P4", "UR8")
+def test_a_frame_promoted_after_its_picture_was_given_up_says_nothing_of_the_newer_one() -> None:
+    world = forwarding()
+    window = game(world)
+    older = window.present("late", gpu_ms=None)
+    world.run_until_ms(40)
+    newer = window.present("blue")
+    world.run_until_ms(44)
+    assert [what for what, _ in older.heard] == ["discarded"]
+    signal(window, "late")
+    world.run_until_ms(51)
+    assert not newer.heard, "the display shows the older one"
+    world.run_until_ms(100)
+
+    assert [what for what, _ in newer.heard] == ["presented", "frame done"]
+    assert world.presented_ms(window) == [16.7, 66.7]
+    assert window.image("late").is_free
+    assert not any(frame.missed_by_us for frame in world.frames(window))
+
+
 @pytest.mark.requirement("S60")
 def test_a_newer_picture_does_not_overtake_one_that_the_display_has_not_got() -> None:
     world = forwarding(replace(FORWARD, direct_scanout=False))
@@ -271,6 +313,30 @@ def test_beside_a_neighbour_the_timeout_counts_over_all_the_vblanks_it_was_parke
     assert wall.image("never").released() == 1
 
 
+@pytest.mark.requirement("UR9", "S71")
+def test_a_fence_heard_of_before_the_drop_in_the_same_instant_gives_nothing_back_that_is_still_shown() -> (
+    None
+):
+    world = forwarding(overlays=1)
+    wall = game(world)
+    Client(world, "small").window(100, 80).present("still")
+    world.run_until_ms(60)
+    note = wall.present("late", gpu_ms=None)
+    world.run_until_ms(83)
+    world.device.advance(parked(world)[-1].target_ns)  # the kernel gives the frame up
+    signal(wall, "late")
+    watch = world.watcher.take_fired()
+    assert watch is not None
+    world.core.point_ready(watch, world.now_ns)
+    world.run_until_ms(85)
+    assert [errno for _, errno in drops(world)] == [62, 62], "now, and at the vblank before"  # ETIME
+    assert not wall.image("red").is_free, "it is on the screen until the next vblank"
+    world.run_until_ms(101)
+
+    assert wall.image("red").released() == 1
+    assert [what for what, _ in note.heard][-1] == "frame done"
+
+
 def test_a_display_without_user_fences_is_not_asked() -> None:
     world = World(replace(DMA_KMS, crtcs=machine(60_000).crtcs, modes=()), policy=FORWARD)
     window = game(world)
@@ -299,28 +365,6 @@ def test_to_a_compositor_that_knows_only_dma_fences_a_user_fence_is_work_not_sub
     assert slow.image("red").is_free, "a fence may be put behind a point that only its client may signal"
     gaps = [b - a for a, b in pairwise(world.presented_ms(honest))]
     assert max(gaps) == pytest.approx(16.7, abs=0.1)
-
-
-@pytest.mark.requirement("UR14", "S94")
-def test_an_output_that_goes_takes_its_parked_frame_along_and_the_picture_is_shown_elsewhere() -> None:
-    world = World(machine(60_000, 60_000), policy=FORWARD)
-    window = game(world)
-    world.run_until_ms(22)
-    window.present("blue", gpu_ms=None)
-    world.run_until_ms(31)
-    assert len(parked(world)) == 1
-
-    world.device.inject(parse("output-removed=Virtual-1"))
-    world.settle()
-    assert not world.device.kms.display.crtcs[0].state.active
-    assert not world.device.kms.display.parked
-    assert not any(isinstance(event, DeviceRefusal) for event in world.reports)
-    world.run_ms(60)
-    signal(window, "blue")
-    world.run_ms(60)
-
-    assert window.image("red").released() == 1
-    assert told(window)[-1] == ["presented", "frame done"]
 
 
 def test_a_client_that_goes_takes_its_parked_picture_along() -> None:
@@ -512,6 +556,7 @@ def test_a_picture_given_up_and_never_finished_was_never_ready() -> None:
     assert lost.ready_ns is None
 
 
+@pytest.mark.requirement("UR14", "S94")
 def test_a_picture_parked_on_a_screen_whose_cable_is_pulled_is_shown_on_the_other() -> None:
     world = World(machine(60_000, 60_000), policy=FORWARD)
     window = game(world)
@@ -521,13 +566,15 @@ def test_a_picture_parked_on_a_screen_whose_cable_is_pulled_is_shown_on_the_othe
     assert first.phase is Phase.PARKED
 
     world.device.inject(parse("output-removed=Virtual-1"))
-    world.run_until_ms(80)
+    world.settle()
     assert not world.device.kms.display.crtcs[0].state.active, "nothing waits for a fence on a dark screen"
+    assert not world.device.kms.display.parked
+    world.run_until_ms(80)
     assert second.phase is Phase.PARKED
     signal(window, "late")
     world.run_until_ms(120)
 
     assert [what for what, _ in note.heard] == ["presented", "frame done"]
     assert world.told(Presented)[-1].output is second
-    assert window.image("red").is_free
+    assert window.image("red").released() == 1
     assert not [event for event in world.reports if isinstance(event, DeviceRefusal)]
