@@ -58,6 +58,9 @@ class AnyHonestSession(RuleBasedStateMachine):
     policy = Policy(composition_fixed_ns=2 * MS, first_margin_ns=6 * MS)
     """Compositions take long enough for clients to do things meanwhile."""
 
+    on_user_fences = frozenset({3})
+    """Which of the first clients are."""
+
     def __init__(self) -> None:
         super().__init__()
         self.world = World(machine(60_000, 75_000, overlays=1, cursor=True), policy=self.policy)
@@ -70,7 +73,9 @@ class AnyHonestSession(RuleBasedStateMachine):
     def begin(self, number: int, paces: list[Pace]) -> object:
         """A desktop with something on it: a wall, and small windows with and without points, one on user fences."""
         windows = [
-            Client(self.world, f"client {each}").window(*SIZES[each % 3], explicit=each != 2, user=each == 3)
+            Client(self.world, f"client {each}").window(
+                *SIZES[each % 3], explicit=each != 2, user=each in self.on_user_fences
+            )
             for each in range(number)
         ]
         for window in windows:
@@ -111,6 +116,7 @@ class AnyHonestSession(RuleBasedStateMachine):
             names = [name for name in NAMES if usable and window.image(name).is_free]
             if left and names and not self.is_over:
                 self._pace(window)
+                self._forget(window.image(names[0]))
                 window.present(names[0], gpu_ms=gpu_ms).on_frame = lambda: present(left - 1)
 
         present(frames)
@@ -137,10 +143,15 @@ class AnyHonestSession(RuleBasedStateMachine):
         names = [name for name in NAMES if picture.image(name).is_free]
         if not names:
             return
+        self._forget(picture.image(names[0]))
         if gpu_ms is None and picture.explicit:
             self.unfinished.append((picture, picture.image(names[0])))
         self._pace(picture)
         picture.present(names[0], gpu_ms=gpu_ms if gpu_ms is not None or picture.explicit else 1)
+
+    def _forget(self, image: Image) -> None:
+        """It came back before its work was submitted: the display had waited long enough."""
+        self.unfinished = [each for each in self.unfinished if each[1] is not image]
 
     @rule(gpu_ms=st.integers(1, 40))
     def submit_late(self, gpu_ms: int) -> None:
@@ -285,7 +296,32 @@ class AnyHonestSessionOnAClassicDesktop(AnyHonestSession):
     )  # fmt: skip
 
 
+class AnyHonestSessionOnUserFences(AnyHonestSessionOnTime):
+    """The display waits where it can, and not for long; nobody else is late because of that."""
+
+    policy = Policy(acquire=AcquireMode.USER_FORWARD, acquire_timeout_ns=60 * MS)
+    on_user_fences = frozenset({0, 1})
+
+    @invariant()
+    def no_frame_is_late_by_a_parked_one(self) -> None:
+        """But a newcomer to a screen that somebody has alone may find the next vblank taken (0007)."""
+        for frame in self.world.frames():
+            assert frame.missed_by_others <= 1, frame
+
+    @rule()
+    def switch_acquire_mode(self) -> None:
+        """Others make no such promise."""
+
+    @rule(window=AnyHonestSession.windows, seldom=SELDOM)
+    def kill_a_client(self, window: Window, seldom: bool) -> None:
+        """With nothing left to do: what the dead have promised counts as done, and is shown as it is (0005)."""
+        images = [image for image in self.world.images if image.client is window.client]
+        if seldom and window.client.is_alive and all(image.is_finished for image in images):
+            window.client.hang_up()
+
+
 TestAnyHonestSession = AnyHonestSession.TestCase
 TestAnyHonestSessionOnTime = AnyHonestSessionOnTime.TestCase
+TestAnyHonestSessionOnUserFences = AnyHonestSessionOnUserFences.TestCase
 TestAnyHonestSessionInPixels = AnyHonestSessionInPixels.TestCase
 TestAnyHonestSessionOnAClassicDesktop = AnyHonestSessionOnAClassicDesktop.TestCase
