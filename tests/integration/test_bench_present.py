@@ -105,6 +105,15 @@ def test_the_parts_sum_to_the_whole_in_every_frame(outcome: Outcome) -> None:
         assert row["commit_ns"] + row["c2p_ns"] == row["presented_ns"]
 
 
+@pytest.mark.requirement("TRN-09")
+def test_what_the_wire_costs_is_told_apart_from_what_was_waited_for(outcome: Outcome) -> None:
+    for row in shown(outcome):
+        assert 0 < row["commit_to_received_ns"] < row["c2p_ns"]
+    assert "commit_to_received_ns" not in PARTS, (
+        "whoever waits for a GPU meanwhile does not wait for the wire"
+    )
+
+
 def test_what_a_gpu_paints_is_waited_for_and_what_the_cpu_painted_is_not(outcome: Outcome) -> None:
     waits = {
         name: {row["commit_to_acquire_ns"] > 0 for row in shown(outcome) if row["name"] == name}

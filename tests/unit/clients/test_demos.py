@@ -100,6 +100,42 @@ def test_a_client_waits_for_an_image_without_painting_into_one_that_is_out(play:
     assert max(each.held_ns for each in of(Released, world.events)) > 400 * MS
 
 
+@pytest.mark.requirement("REL-30", "S74")
+@pytest.mark.parametrize("demo", ["solid", "hog"])
+def test_an_image_may_come_back_before_its_gpu_job_is_done(play: Play, demo: str) -> None:
+    def give_back_at_once(world: Any, _context: Context) -> None:
+        def give_back(commit: Any) -> None:
+            timeline, point = commit.acquire
+            assert world.value(timeline) < point
+            world.give_back(commit)
+
+        world.on_commit = give_back
+
+    world = play(demo, Options(frames=12, buffers=2, gpu_ms=30.0), give_back_at_once)
+
+    end = ending(world.events)
+    assert (end.committed, end.owed, end.paid) == (12, 12, 12)
+
+
+@pytest.mark.requirement("REL-30", "S77")
+@pytest.mark.parametrize("demo", ["solid", "hog", "implicit", "shm"])
+def test_images_may_come_back_in_another_order_than_they_were_committed(play: Play, demo: str) -> None:
+    out: list[Any] = []
+
+    def hold_back(world: Any, _context: Context) -> None:
+        world.releases = False
+        world.on_commit = lambda commit: out.append(commit) or (len(out) == 3 and give_all_back(world))
+
+    def give_all_back(world: Any) -> None:
+        while out:
+            world.give_back(out.pop())
+
+    world = play(demo, Options(frames=12, buffers=3), hold_back)
+
+    end = ending(world.events)
+    assert (end.committed, end.owed, end.paid) == (12, 12, 12)
+
+
 def test_images_that_never_come_back_are_given_two_seconds_and_then_counted(play: Play) -> None:
     worlds: list[Any] = []
 

@@ -48,10 +48,10 @@ CATALOGUE = {
 """The class of each entry of the catalogue (protocol.md 5.1 to 5.10), in the order of their numbers."""
 
 ELSEWHERE = {
-    "REL-30": "judges clients, which the suite does not know",
+    "REL-30": "judges clients: tests/unit/clients/test_demos.py",
     "REL-34": "needs a second GPU",
     "KMS-03": "cannot be seen by a compositor's client: tests/igt/test_kms_atomic.py",
-    "TRN-09": "is a measurement: syncline bench wire",
+    "TRN-09": "is a measurement: tests/integration/test_bench_present.py",
 }
 
 
