@@ -107,6 +107,18 @@ class Feedback:
             )  # fmt: skip
         self.answer(frame.callbacks, flip.time_ns)
 
+    def take_back(self, surface: Surface, frame: Frame, now_ns: int) -> None:
+        """A frame of that surface alone is not shown after all: the next one takes over what it had to say."""
+        if not all(update.loan is surface.content for update in frame.updates):
+            self.abandon(frame, now_ns)  # superseded (P4), or gone
+            return
+        for update in frame.updates:
+            update.ready_ns = now_ns
+        surface.fresh[:0] = frame.updates
+        if frame.callbacks:
+            surface.frame_callbacks[:0] = frame.callbacks
+            self._overdue_ns.setdefault(surface, now_ns + self._hidden_frame_ns)
+
     def abandon(self, frame: Frame, now_ns: int) -> None:
         """The output went with the frame in the air."""
         for update in frame.updates:

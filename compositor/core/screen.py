@@ -260,7 +260,8 @@ class Screen:
         elif self._flights.is_in_air(event.user_data):
             frame = self._flights.recall(now_ns)
             self._parking.given_up(frame, -event.status, now_ns)
-            self._stage.feedback.abandon(frame, now_ns)
+            assert frame.waiting is not None
+            self._stage.feedback.take_back(frame.waiting.surface, frame, now_ns)
             self.crtc.forget(frame.shows)
         else:
             return None  # overridden by us

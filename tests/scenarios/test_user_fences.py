@@ -334,7 +334,9 @@ def test_a_fence_heard_of_before_the_drop_in_the_same_instant_gives_nothing_back
     world.run_until_ms(101)
 
     assert wall.image("red").released() == 1
-    assert [what for what, _ in note.heard][-1] == "frame done"
+    assert note.heard == [("presented", 100.0), ("frame done", 100.0)]
+    late = world.frames(wall)[-1]
+    assert (late.missed_by_client, late.missed_by_others, late.missed_by_us) == (2, 0, 0)
 
 
 def test_a_display_without_user_fences_is_not_asked() -> None:
