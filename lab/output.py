@@ -8,9 +8,12 @@ from syncline.lab.exit import Usage
 
 
 def check_writable(path: Path) -> None:
-    """Raises Usage. The file is there afterwards."""
+    """Raises Usage. A file that was not there is not there afterwards."""
+    is_new = not path.exists()
     try:
         path.open("ab").close()
+        if is_new:
+            path.unlink()
     except OSError as error:
         raise Usage(f"cannot write to {path}: {error.strerror}") from None
 

@@ -81,7 +81,7 @@ def _summary(results: Sequence[Result]) -> Table:
     table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0))  # four names are to fit into eighty columns
     table.add_column("", no_wrap=True)
     for result in results:
-        table.add_column(result.name, justify="right", no_wrap=True)
+        table.add_column(result.name.replace(" ", "\n"), justify="right", no_wrap=True)
     counts = {
         "frames shown": [f"{result.shown} of {result.committed}" for result in results],
         "missed vblanks": [_known(result.missed_vblanks) for result in results],
