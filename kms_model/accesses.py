@@ -108,8 +108,10 @@ class AccessObserver(Protocol):
         """The file got a sync_file, and may poll it. Without `sources`: of the fence itself."""
         ...
 
-    def handed_on(self, to: AwaitedPoint | Reservation, sources: Sequence[Carrier]) -> None:
-        """Whoever waits for `to` will have waited for `sources`."""
+    def handed_on(
+        self, file: Noted | None, to: AwaitedPoint | Reservation, sources: Sequence[Carrier]
+    ) -> None:
+        """Whoever waits for `to` will have waited for `sources`. `file` asked for it; None: the kernel does as it was told."""
         ...
 
     def written_outside(self, slot: object, value: int, signallers: Iterable[object]) -> None:

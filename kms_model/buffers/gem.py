@@ -110,7 +110,7 @@ def import_sync_file(file: File, request: DmaBufImportSyncFile) -> None:
     for leaf in list(leaves(found.fence)):
         dmabuf.resv.add(leaf, usage)
     if file.kernel.accesses is not None:
-        file.kernel.accesses.handed_on(Reservation(dmabuf.resv, usage), (found,))
+        file.kernel.accesses.handed_on(file, Reservation(dmabuf.resv, usage), (found,))
 
 
 def sync(file: File, request: DmaBufSync) -> Coroutine[Any, Any, None] | None:

@@ -113,8 +113,8 @@ class Thread:
         return moment
 
     def present(self, what: str, t_ns: int) -> Moment:
-        """What it knows by now: a moment of its own only if that is more than its newest one knew."""
-        if self.newest is None or self._causes:
+        """What it knows by now, whatever it touched: a moment of its own only where the newest one is not that."""
+        if self.newest is None or self._causes or self.newest.buffers is not None:
             return self.step(what, t_ns)
         return self.newest
 

@@ -85,8 +85,16 @@ class Races:
             sync_file.note = moments
         process.holds.append(Held(sync_file))
 
-    def handed_on(self, to: AwaitedPoint | Reservation, sources: Sequence[Carrier]) -> None:
-        self._carriers.put(to, self._carriers.behind_all(sources))
+    def handed_on(
+        self, file: Noted | None, to: AwaitedPoint | Reservation, sources: Sequence[Carrier]
+    ) -> None:
+        moments = self._carriers.behind_all(sources)
+        if file is not None and isinstance(
+            to, AwaitedPoint
+        ):  # there is no such point to wait for before this call
+            asker = self._at_work(file).step("hands a fence on", self._kernel.now_ns, buffers=frozenset())
+            moments = fold(moments, (asker,))
+        self._carriers.put(to, moments)
 
     def written_outside(self, slot: object, value: int, signallers: Iterable[object]) -> None:
         for each in signallers:

@@ -140,7 +140,7 @@ def _import_fence(file: File, syncobj: Syncobj, sync_file: SyncFile, point: int)
     if point and not isinstance(syncobj, UserSyncobj):
         _allocate_imported_node(file, syncobj, fence)
     if file.kernel.accesses is not None:
-        file.kernel.accesses.handed_on(syncobj.awaited(point), (sync_file,))
+        file.kernel.accesses.handed_on(file, syncobj.awaited(point), (sync_file,))
     _tell_if_written(file, syncobj, point, fence, "SYNCOBJ_FD_TO_HANDLE")
     _put(file, syncobj, point, fence)
 
@@ -174,7 +174,7 @@ def transfer(file: File, request: SyncobjTransfer) -> Coroutine[Any, Any, None] 
     if isinstance(source, UserSyncobj) and isinstance(target, UserSyncobj):
         if file.kernel.accesses is not None:
             behind = (source.awaited(request.src_point),)
-            file.kernel.accesses.handed_on(target.awaited(request.dst_point), behind)
+            file.kernel.accesses.handed_on(file, target.awaited(request.dst_point), behind)
         target.slot.copy(source.slot, request.dst_point, request.src_point)
         return None
     fence = source.find(request.src_point)
@@ -203,7 +203,7 @@ def _transfer(file: File, request: SyncobjTransfer, target: Syncobj, fence: Fenc
         file.kernel.faults.allocate("a chain node")
     source = file.syncobjs.get(request.src_handle)
     if file.kernel.accesses is not None and source is not None:
-        file.kernel.accesses.handed_on(target.awaited(point), (source.awaited(request.src_point),))
+        file.kernel.accesses.handed_on(file, target.awaited(point), (source.awaited(request.src_point),))
     _tell_if_written(file, target, point, fence, "SYNCOBJ_TRANSFER")
     _put(file, target, point, fence)
 

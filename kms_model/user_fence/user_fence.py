@@ -187,7 +187,7 @@ class Copy:
         bridge, accesses = self._bridge, self._source.host.accesses
         if accesses is not None:
             source = AwaitedPoint(self._source, self._point, is_user=True)
-            accesses.handed_on(AwaitedPoint(bridge.slot, bridge.point, is_user=True), (source,))
+            accesses.handed_on(None, AwaitedPoint(bridge.slot, bridge.point, is_user=True), (source,))
         bridge.finish(self._source.status)
 
 

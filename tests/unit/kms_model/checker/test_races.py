@@ -177,6 +177,16 @@ def by_import_and_transfer(bench: Bench) -> None:
     bench.read(in_fence=fence)
 
 
+def by_what_the_giver_of_another_fence_had_learned(bench: Bench) -> None:
+    """The producer knows that its job is done; the point that it makes after this cannot be waited for before."""
+    painted = bench.call(bench.producer, SyncobjCreate()).handle
+    bench.write(out_points=(Point(painted, 1),))
+    bench.run(5)
+    bench.call(bench.producer, SyncobjQuery((painted,)))
+    bench.call(bench.producer, SyncobjTransfer(signalled(bench), 0, bench.timeline, 1))
+    bench.read(in_points=bench.their_point(1))
+
+
 def by_later_point(bench: Bench) -> None:
     """A point stands for all before it."""
     bench.write(out_points=bench.point(1))
@@ -330,6 +340,13 @@ def signalled(bench: Bench) -> int:
     return bench.call(bench.producer, SyncobjCreate(flags=1)).handle
 
 
+def another_fence_from_somebody_who_knows_nothing(bench: Bench) -> None:
+    bench.write()
+    bench.run(5)
+    bench.call(bench.producer, SyncobjTransfer(signalled(bench), 0, bench.timeline, 1))
+    bench.read(in_points=bench.their_point(1))
+
+
 def no_fence_at_all(bench: Bench) -> None:
     bench.write()
     bench.read()
@@ -407,13 +424,14 @@ def reuse_too_early(bench: Bench) -> None:
 
 ORDERED = [
     by_point, by_point_that_is_long_done, by_sync_file, by_merged_sync_file, by_import_and_transfer,
+    by_what_the_giver_of_another_fence_had_learned,
     by_later_point, by_waiting, by_query, by_eventfd, by_eventfd_on_a_transfer_that_comes_late,
     by_eventfd_on_an_import_that_comes_late, by_polling, by_polling_and_closing, by_file_info, by_implicit_fences, by_export,
     by_import_into_the_buffer, by_user_fence, by_user_fence_of_the_cpu, by_sw_sync, by_vgem,
     by_waiting_on_the_cpu, reuse_on_time,
 ]  # fmt: skip
 UNORDERED = [
-    no_fence_at_all, only_time, point_signalled_by_hand, point_before_the_job, available_is_not_signalled,
+    no_fence_at_all, another_fence_from_somebody_who_knows_nothing, only_time, point_signalled_by_hand, point_before_the_job, available_is_not_signalled,
     implicit_read_of_explicit_write, import_of_the_wrong_class, snapshot_before_the_write,
     sync_file_closed_too_soon, cpu_that_does_not_end, two_writers, reuse_too_early,
 ]  # fmt: skip
