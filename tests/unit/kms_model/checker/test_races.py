@@ -179,11 +179,11 @@ def by_import_and_transfer(bench: Bench) -> None:
 
 def by_what_the_giver_of_another_fence_had_learned(bench: Bench) -> None:
     """The producer knows that its job is done; the point that it makes after this cannot be waited for before."""
-    painted = bench.call(bench.producer, SyncobjCreate()).handle
+    painted, other = bench.call(bench.producer, SyncobjCreate()).handle, signalled(bench)
     bench.write(out_points=(Point(painted, 1),))
     bench.run(5)
     bench.call(bench.producer, SyncobjQuery((painted,)))
-    bench.call(bench.producer, SyncobjTransfer(signalled(bench), 0, bench.timeline, 1))
+    bench.call(bench.producer, SyncobjTransfer(other, 0, bench.timeline, 1))
     bench.read(in_points=bench.their_point(1))
 
 
