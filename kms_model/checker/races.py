@@ -89,9 +89,8 @@ class Races:
         self, file: Noted | None, to: AwaitedPoint | Reservation, sources: Sequence[Carrier]
     ) -> None:
         moments = self._carriers.behind_all(sources)
-        if file is not None and isinstance(
-            to, AwaitedPoint
-        ):  # there is no such point to wait for before this call
+        if file is not None and isinstance(to, AwaitedPoint):
+            # Nobody can wait for that point before this call.
             asker = self._at_work(file).step("hands a fence on", self._kernel.now_ns, buffers=frozenset())
             moments = fold(moments, (asker,))
         self._carriers.put(to, moments)
