@@ -4,7 +4,7 @@ from dataclasses import replace
 from errno import ETIME
 from typing import Any
 
-from mutants.mutant import Broken, breaks
+from mutants.mutant import LOW, Broken, breaks
 from syncline.compositor.core import commits
 from syncline.compositor.core.commits import Commits
 from syncline.compositor.core.constraint import AcquirePoint, ConstraintState
@@ -17,7 +17,6 @@ from syncline.kms_model.uapi import (
     SyncobjTimelineWait,
 )
 
-LOW = 0xFFFF_FFFF
 FAR_NS = 10**15
 LEAK_EVERY = 64
 

@@ -22,6 +22,9 @@ Owner = type[Any] | ModuleType
 Broken = Callable[..., Any]
 """Called with the original function, then with what that would have been called with."""
 
+LOW = 0xFFFF_FFFF
+"""What is left of a point by who forgets that it has 64 bits."""
+
 
 @dataclass(frozen=True, slots=True)
 class Seam:

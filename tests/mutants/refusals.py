@@ -3,13 +3,14 @@
 from typing import Any
 
 from mutants.mutant import Broken, breaks
+from mutants.validation import MaybeBuffer, MaybePair, MaybePoint
 from syncline.compositor.core import commits
 from syncline.compositor.core.buffer import Buffer
 from syncline.compositor.core.commits import Commits
 from syncline.compositor.core.errors import Violation
 from syncline.compositor.core.state import UNATTACHED, PendingState
 from syncline.compositor.core.surface import Surface
-from syncline.compositor.core.syncobj import Error, SyncPair, SyncPoint
+from syncline.compositor.core.syncobj import Error, SyncPair
 from syncline.compositor.wayland.dmabuf import ZwpLinuxBufferParamsV1
 from syncline.compositor.wayland.session import Session
 from syncline.compositor.wayland.syncobj import (
@@ -17,12 +18,6 @@ from syncline.compositor.wayland.syncobj import (
     WpLinuxDrmSyncobjTimelineV1 as WireTimeline,
 )
 from syncline.protocol.enums import WlSurface as WlSurfaceEnums
-
-LOW = 0xFFFF_FFFF
-
-MaybeBuffer = Buffer | None
-MaybePoint = SyncPoint | None
-MaybePair = SyncPair | None
 
 
 @breaks("S31 S55", at=(Buffer, "supports_explicit_sync"), killed_by="VAL-01 VAL-28")

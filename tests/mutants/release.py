@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from mutants.mutant import Broken, breaks
+from mutants.mutant import LOW, Broken, breaks
 from syncline.compositor.core.buffer import Buffer
 from syncline.compositor.core.commits import Commits
 from syncline.compositor.core.compositor import Compositor
@@ -24,9 +24,6 @@ from syncline.kms_model.uapi import (
     SyncobjTimelineWait,
     WaitFlag,
 )
-
-LOW = 0xFFFF_FFFF
-
 
 # Too early, or too much.
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from mutants.mutant import Broken, breaks
+from mutants.mutant import LOW, Broken, breaks
 from syncline.compositor.core import commits
 from syncline.compositor.core.buffer import Buffer, Origin
 from syncline.compositor.core.commits import Commits
@@ -18,8 +18,6 @@ from syncline.compositor.wayland.syncobj import (
     WpLinuxDrmSyncobjTimelineV1 as WireTimeline,
 )
 from syncline.protocol.enums import WlSurface as WlSurfaceEnums
-
-LOW = 0xFFFF_FFFF
 
 MaybeBuffer = Buffer | None
 MaybePoint = SyncPoint | None

@@ -24,7 +24,6 @@ from syncline.kms_model.uapi import (
     SyncobjQuery,
 )
 
-LOW = 0xFFFF_FFFF
 FAR_NS = 10**15
 LEAK_EVERY = 64
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from mutants.mutant import Broken, breaks
+from mutants.mutant import LOW, Broken, breaks
 from syncline.compositor.core.compositor import Compositor
 from syncline.compositor.wayland.server import Server
 from syncline.compositor.wayland.surface import WlSurface
@@ -18,7 +18,6 @@ from syncline.protocol.errors import ProtocolError
 from syncline.protocol.object import NewId, Object
 from syncline.protocol.wire.msgpack import MsgpackWire
 
-LOW = 0xFFFF_FFFF
 SOME = 1_000
 
 

@@ -17,6 +17,18 @@ ASK = Flag.NONBLOCK | Flag.PAGE_FLIP_EVENT
 OVERRIDE = ASK | Flag.OVERRIDE
 
 
+def start_late_removal(client):
+    """A removal on the other screen takes every lock, and holds them while it waits for the fence of a timeline."""
+    client.commit(Flag.ALLOW_MODESET, *client.output(1, client.framebuffer()))
+    old, timeline = client.framebuffer(), client.timeline()
+    client.commit(0, ("primary1", "FB_ID", old))
+    client.commit(
+        Flag.NONBLOCK, ("primary1", "FB_ID", old), ("primary1", "IN_FENCE_FD", client.fence(timeline))
+    )
+    removal = client.start(ModeRmFb(old))
+    return timeline, removal
+
+
 # -- UR7: the second check ---------------------------------------------------------------------
 
 
@@ -40,15 +52,7 @@ def test_what_no_longer_fits_at_its_promotion_is_dropped(client, world, park):
 
 @pytest.mark.requirement("UR7")
 def test_a_promotion_that_has_to_wait_for_a_lock_is_parked_until_it_has_it(client, world, parked):
-    """A removal on another screen takes every lock, and holds them while it waits for a late fence."""
-    timeline = client.timeline()
-    client.commit(Flag.ALLOW_MODESET, *client.output(1, client.framebuffer()))
-    old = client.framebuffer()
-    client.commit(0, ("primary1", "FB_ID", old))
-    client.commit(
-        Flag.NONBLOCK, ("primary1", "FB_ID", old), ("primary1", "IN_FENCE_FD", client.fence(timeline))
-    )
-    removal = client.start(ModeRmFb(old))
+    timeline, removal = start_late_removal(client)
     assert not removal.done
 
     parked.reach()
@@ -62,13 +66,7 @@ def test_a_promotion_that_has_to_wait_for_a_lock_is_parked_until_it_has_it(clien
 
 @pytest.mark.requirement("UR7")
 def test_dropped_while_its_promotion_waits_for_a_lock_it_takes_nothing(client, world, parked):
-    client.commit(Flag.ALLOW_MODESET, *client.output(1, client.framebuffer()))
-    old, timeline = client.framebuffer(), client.timeline()
-    client.commit(0, ("primary1", "FB_ID", old))
-    client.commit(
-        Flag.NONBLOCK, ("primary1", "FB_ID", old), ("primary1", "IN_FENCE_FD", client.fence(timeline))
-    )
-    removal = client.start(ModeRmFb(old))
+    timeline, removal = start_late_removal(client)
     parked.reach()
 
     client.call(ModeRmFb(parked.fb))
@@ -82,13 +80,7 @@ def test_dropped_while_its_promotion_waits_for_a_lock_it_takes_nothing(client, w
 
 @pytest.mark.requirement("UR7")
 def test_dropped_before_its_points_are_reached_it_wants_no_lock_at_all(client, world, parked):
-    client.commit(Flag.ALLOW_MODESET, *client.output(1, client.framebuffer()))
-    old, timeline = client.framebuffer(), client.timeline()
-    client.commit(0, ("primary1", "FB_ID", old))
-    client.commit(
-        Flag.NONBLOCK, ("primary1", "FB_ID", old), ("primary1", "IN_FENCE_FD", client.fence(timeline))
-    )
-    removal = client.start(ModeRmFb(old))
+    timeline, removal = start_late_removal(client)
     lock = world.device.kms.display.crtcs[0].lock
     assert lock.owner is not None
 
