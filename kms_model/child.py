@@ -2,7 +2,6 @@
 
 import ctypes
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -11,6 +10,7 @@ from typing import Final
 
 from syncline.kms_model.loops import NS_PER_S, RealLoop, sleep_until
 from syncline.kms_model.node import NodeError
+from syncline.kms_model.presence import answers
 
 READY_NS: Final = 15 * NS_PER_S
 LOOK_AGAIN_NS: Final = NS_PER_S // 200
@@ -22,7 +22,7 @@ class Child:
 
     def __init__(self, path: Path, words: Sequence[str]) -> None:
         """`words` are those of its command line beside --socket. Raises NodeError: somebody serves `path` already."""
-        if _answers(path):
+        if answers(path):
             raise NodeError(f"a device already serves {path}: stop it, or use it with --device {path}")
         self._path = path
         self._process = subprocess.Popen(  # noqa: S603  this interpreter, our own module
@@ -35,7 +35,7 @@ class Child:
     async def ready(self, loop: RealLoop) -> None:
         """Until callers may connect. Raises NodeError."""
         deadline_ns = loop.now_ns() + READY_NS
-        while not _answers(self._path):
+        while not answers(self._path):
             if self._process.poll() is not None:
                 raise NodeError("the device of our own did not start; its reason is above")
             if loop.now_ns() > deadline_ns:
@@ -45,11 +45,6 @@ class Child:
     def end(self) -> None:
         self._process.terminate()
         self._process.wait()
-
-
-def _answers(path: Path) -> bool:
-    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as probe:
-        return probe.connect_ex(str(path)) == 0
 
 
 def _die_with_parent() -> None:

@@ -1,7 +1,6 @@
 """What a call through the device's door costs: in process, through the node, and with many points on a timeline."""
 
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -18,6 +17,7 @@ from syncline.kms_model.device import Device
 from syncline.kms_model.local import LocalNode
 from syncline.kms_model.loops import RealLoop
 from syncline.kms_model.packet import Call, Done, encode
+from syncline.kms_model.presence import answers
 from syncline.kms_model.remote import RemoteFile
 from syncline.kms_model.uapi import (
     DeviceFile,
@@ -126,15 +126,10 @@ class Node:
 
 def _await(path: Path, process: subprocess.Popen[bytes]) -> None:
     end_s = time.monotonic() + NODE_READY_S
-    while not _answers(path):
+    while not answers(path):
         if process.poll() is not None or time.monotonic() > end_s:
             raise Usage("the device node did not start: try `syncline device` and read what it says")
         time.sleep(0.01)
-
-
-def _answers(path: Path) -> bool:
-    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as probe:
-        return probe.connect_ex(str(path)) == 0
 
 
 def call_costs(node: Node) -> list[CallCost]:

@@ -17,6 +17,7 @@ from syncline.conformance.provider import Modelled, Provider, provider_at
 from syncline.conformance.target import DialledLine, Line, SocketTarget, Stand
 from syncline.kms_model.exchange import Exchange
 from syncline.kms_model.loops import RealLoop
+from syncline.kms_model.presence import answers
 from syncline.kms_model.remote import RemoteFile
 from syncline.lab.exit import Usage
 from syncline.protocol.transport import Transport, zmq
@@ -82,7 +83,7 @@ def _start_syncline(owned: ExitStack) -> "Place":
     folder = owned.enter_context(_folder())
     node, syncline = folder / "card0", [sys.executable, "-m", "syncline"]
     device = [*syncline, "device", "--allow-faults", "--socket", str(node)]
-    _served(device, folder, owned, lambda: node if answers(node, socket.SOCK_SEQPACKET) else None)
+    _served(device, folder, owned, lambda: node if answers(node) else None)
     compositor = [*syncline, "compositor", "--device", str(node), "--zmq", _endpoint(node)]
     return Place(*_served(compositor, folder, owned, lambda: _display_in(folder)), Modelled(node))
 
@@ -191,13 +192,9 @@ def _served(
 
 
 def _display_in(folder: Path) -> Path | None:
-    return next((each for each in sorted(folder.glob("wayland-*")) if answers(each)), None)
-
-
-def answers(path: Path, kind: socket.SocketKind = socket.SOCK_STREAM) -> bool:
-    """Between bind and listen there is a socket that nobody answers at."""
-    with socket.socket(socket.AF_UNIX, kind) as probe:
-        return path.is_socket() and probe.connect_ex(str(path)) == 0
+    return next(
+        (each for each in sorted(folder.glob("wayland-*")) if answers(each, socket.SOCK_STREAM)), None
+    )
 
 
 def _stop(process: Process) -> None:

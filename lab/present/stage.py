@@ -7,12 +7,13 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from syncline.kms_model.presence import answers
 from syncline.lab.exit import Usage
 from syncline.lab.present.plan import OURS
 from syncline.lab.present.process import NOBODY, Process
@@ -163,9 +164,9 @@ def ours(
     if endpoint:
         compositor_words += ["--zmq", endpoint]
     with Process([*tool, *device_words], environment, directory / "device.log") as device:
-        _await("device", device, lambda: _answering([node], socket.SOCK_SEQPACKET))
+        _await("device", device, lambda: node if answers(node) else None)
         with Process([*tool, *compositor_words], environment, directory / "compositor.log") as compositor:
-            _await("compositor", compositor, lambda: _answering([wayland], socket.SOCK_STREAM))
+            _await("compositor", compositor, lambda: _sockets(directory))
             yield Stage(
                 name=OURS,
                 socket=wayland,
@@ -210,15 +211,8 @@ def _await(name: str, process: Process, look: Callable[[], Path | None]) -> Path
 
 def _sockets(directory: Path) -> Path | None:
     """The Wayland socket that a compositor has chosen itself."""
-    return _answering(sorted(directory.glob("wayland-*[0-9]")), socket.SOCK_STREAM)
-
-
-def _answering(paths: Iterable[Path], kind: socket.SocketKind) -> Path | None:
-    for path in paths:
-        with socket.socket(socket.AF_UNIX, kind) as probe:
-            if probe.connect_ex(str(path)) == 0:
-                return path
-    return None
+    found = sorted(directory.glob("wayland-*[0-9]"))
+    return next((each for each in found if answers(each, socket.SOCK_STREAM)), None)
 
 
 def _version(each: Contender) -> str:

@@ -15,10 +15,10 @@ from syncline.conformance.judge import Result, Verdict, judge
 from syncline.conformance.target import Stand
 from syncline.conformance.trial import Trial
 from syncline.conformance.verdict import Failure
+from syncline.kms_model.presence import answers
 from syncline.lab.cli import main
 from syncline.lab.conform.baseline import load
 from syncline.lab.conform.formats import json_line, tap, write_junit
-from syncline.lab.conform.places import answers
 from syncline.lab.conform.virtual import VirtualTarget
 
 
@@ -148,8 +148,8 @@ def test_a_run_ends_with_its_code(capsys: pytest.CaptureFixture[str], tmp_path: 
 def test_a_socket_that_nobody_listens_on_yet_does_not_answer() -> None:
     with TemporaryDirectory(prefix="syncline-") as folder, socket.socket(socket.AF_UNIX) as server:
         path = Path(folder, "wayland-1")
-        assert not answers(path)
+        assert not answers(path, socket.SOCK_STREAM)
         server.bind(str(path))
-        assert not answers(path)
+        assert not answers(path, socket.SOCK_STREAM)
         server.listen()
-        assert answers(path)
+        assert answers(path, socket.SOCK_STREAM)
