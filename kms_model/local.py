@@ -65,11 +65,13 @@ class LocalFile:
         self.file = file
         self._node = node
         self._readable: tuple[int, int] | None = None
+        self.answered_ns = 0
 
     def call(self, request: Request[R]) -> R:
         """Do it now. A call that would sleep is our mistake here: AssertionError."""
         pending = self.start(request)
         assert pending.done, f"{type(request).__name__} sleeps; await `wait` instead"
+        self.answered_ns = self._node.loop.now_ns()
         return pending.result()
 
     def batch(self, requests: Sequence[Request[Any]]) -> tuple[list[Any], DeviceError | None]:

@@ -101,6 +101,11 @@ _TFD_TIMER_ABSTIME: Final = 1
 _ITIMERSPEC: Final = struct.Struct("qqqq")
 
 
+def monotonic_ns() -> int:
+    """The clock of the real loop, for who blocks outside of any."""
+    return time.monotonic_ns()
+
+
 class RealLoop(asyncio.SelectorEventLoop):
     """asyncio on CLOCK_MONOTONIC with nanosecond deadlines through one timerfd.
 

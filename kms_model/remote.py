@@ -18,6 +18,7 @@ import msgspec
 
 from syncline.kms_model.beacon import Beacon
 from syncline.kms_model.descriptors import is_open
+from syncline.kms_model.loops import monotonic_ns
 from syncline.kms_model.outcome import Outcome, outcome_of
 from syncline.kms_model.packet import (
     ANCILLARY_SIZE,
@@ -70,6 +71,7 @@ class RemoteFile:
         self._events_read = 0
         self._beacon: Beacon | None = None
         self._lost = False
+        self.answered_ns = 0
         try:
             self._sock.connect(str(path))
             self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, PACKET_MAX)
@@ -164,6 +166,7 @@ class RemoteFile:
         except BaseException:  # KeyboardInterrupt: a signal for the caller in the kernel
             self._abandon(serial)
             raise
+        self.answered_ns = monotonic_ns()
         if self._events:
             self._announce()
         return self._outcomes.pop(serial)

@@ -100,6 +100,10 @@ class DirectFile:
         assert pending.done, f"{type(request).__name__} sleeps"
         return pending.result()
 
+    @property
+    def answered_ns(self) -> int:
+        return self.device.now_ns
+
     def batch(self, requests: Sequence[Request[Any]]) -> tuple[list[Any], DeviceError | None]:
         return one_by_one(self.call, requests)
 
@@ -335,7 +339,6 @@ class World:
                 return
 
     def _deliver(self) -> None:
-        self.core.settled(self.now_ns)
         for event in self.core.take_report():
             self.reports.append(event)
             self._note(event)

@@ -270,11 +270,6 @@ class Compositor:
         for surface in self._stage.pacing.tick(now_ns):
             self._commits.settle(surface.root, now_ns)
 
-    def settled(self, now_ns: int) -> None:
-        """The work of the last call has ended, effects delivered: what latching costs is learned from this."""
-        for screen in self._outputs.screens:
-            screen.settled(now_ns)
-
     def drain(self) -> list[Effect]:
         """Everything to be told to clients since the last time, in order."""
         effects = list(self._stage.effects)

@@ -139,6 +139,7 @@ class Departures:
             overrides=overrides,
         )  # fmt: skip
         reply = self._stage.device.call(request)
+        self._lessons.accepted(frame)
         if overrides:
             self._flights.unpark(now_ns)
         self._crtc.taken(shows)

@@ -20,6 +20,8 @@ class Frame:
     latched_ns: int
     target_ns: int
     image: Image | None
+    accepted_ns: int = 0
+    """When the kernel had taken it: its commit's answer was here."""
     composed_point: int = 0
     """Of the composition job submitted for this frame; 0: none was."""
     composed_fence: Fd | None = None

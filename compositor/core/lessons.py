@@ -11,25 +11,21 @@ LEARN_EVERY: Final = 4
 
 
 class Lessons:
-    """`latched` and `settled` time the work of latching, `flipped` the GPU's and what came too late."""
+    """`accepted` times the way to the kernel, `flipped` the GPU's work and what came too late."""
 
     def __init__(self, device: DeviceFile, output: Output) -> None:
         self._device = device
         self._output = output
-        self._planned_ns: int | None = None
 
     def is_sample(self, frame: Frame) -> bool:
         """Whether to keep the fence of its composition, for `flipped` to look at and to close."""
         return frame.number % LEARN_EVERY == 0 or not self._output.margin.composed.is_sure
 
-    def latched(self, frame: Frame) -> None:
-        self._planned_ns = None if frame.composed_point else frame.planned_ns
-
-    def settled(self, now_ns: int) -> None:
-        """The work of latching ended now. A composed frame's end is its fence, not this."""
-        if self._planned_ns is not None:
-            self._output.margin.direct.learn(now_ns - self._planned_ns)
-            self._planned_ns = None
+    def accepted(self, frame: Frame) -> None:
+        """The last call was its commit. A composed frame's image may be finished after that."""
+        frame.accepted_ns = self._device.answered_ns
+        if not frame.composed_point:
+            self._output.margin.direct.learn(frame.accepted_ns - frame.planned_ns)
 
     def flipped(self, frame: Frame, flip_ns: int) -> None:
         margin = self._output.margin
@@ -38,7 +34,8 @@ class Lessons:
             info = self._device.call(SyncFileInfo(fd=fence, num_fences=1))
             self._device.close_fd(fence)
             if not frame.waits_for and info.status > 0 and info.fences:
-                margin.composed.learn(info.fences[0].timestamp_ns - frame.planned_ns)
+                there_ns = max(frame.accepted_ns, info.fences[0].timestamp_ns)
+                margin.composed.learn(there_ns - frame.planned_ns)
         is_late = flip_ns - frame.target_ns > self._output.refresh_ns // 2
         if is_late and not frame.waits_for and not frame.is_first:
             (margin.composed if frame.composed_point else margin.direct).missed()

@@ -43,9 +43,11 @@ class Policy:
     direct_scanout: bool = True
     first_margin_ns: int = 4 * MS
     """Latch this long before the vblank until enough has been measured."""
-    margin_safety_ns: int = 700_000
-    """Added to the measured p99 of what latching costs. More than the slice that a GPU engine may take to
-    turn from a client's job to ours."""
+    direct_safety_ns: int = 600_000
+    """Added to what giving a frame to the kernel usually costs."""
+    composed_safety_ns: int = 1_200_000
+    """The same for composed frames. More, as a GPU engine may take a slice to turn from a client's job to ours,
+    and as everybody on the screen is late together."""
     composition_fixed_ns: int = MS // 10
     """Engine time of a composition job, per job and (next) per thousand pixels."""
     composition_kilopixel_ns: int = 500

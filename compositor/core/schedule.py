@@ -7,8 +7,14 @@ from typing import Final
 WINDOW: Final = 128
 """Costs remembered. Composed frames are measured now and then, so this is some seconds of a busy screen."""
 ENOUGH: Final = 8
+USUAL: Final = 95
+"""Percent of frames that cost no more than what we reckon with, before the safety.
+
+The rest is mostly the machine standing still for longer than any margin: a p99 of so few is the second worst
+of them, and two hiccups would cost every frame of the next seconds milliseconds.
+"""
 TAIL: Final = 3
-"""A p99 beyond this many medians is the machine being busy, not our cost: every frame would pay for it."""
+"""If what is usual is beyond this many medians, the machine is busy: every frame would pay for it."""
 
 
 @dataclass(slots=True)
@@ -54,9 +60,9 @@ class Costs:
         self._seen_ns.append(max(cost_ns, 0))
         if self.is_sure:
             seen = sorted(self._seen_ns)
-            p99_ns = seen[(len(seen) * 99 - 1) // 100]
+            usual_ns = seen[(len(seen) * USUAL - 1) // 100]
             bearable_ns = max(TAIL * seen[len(seen) // 2], self._first_ns)
-            self.value_ns = min(min(p99_ns, bearable_ns) + self._safety_ns, self._limit_ns)
+            self.value_ns = min(min(usual_ns, bearable_ns) + self._safety_ns, self._limit_ns)
 
     def missed(self) -> None:
         """A vblank was missed and it was our fault: what we believed was too little."""
@@ -64,16 +70,18 @@ class Costs:
 
 
 class Margin:
-    """How long before the vblank a frame must be begun: p99 of measured costs plus a safety.
+    """How long before the vblank a frame must be begun: what is usual among measured costs, plus a safety.
 
     A cost runs from the planned latch to the moment the flip could happen: late wake, our own work, the
-    composition in the GPU's queue. Frames with and without a composition differ too much to be learned from
-    together. Frames that waited for a client's fence teach nothing about us.
+    commit's way to the kernel, the composition in the GPU's queue. Frames with and without a composition differ
+    too much to be learned from together. Frames that waited for a client's fence teach nothing about us.
     """
 
-    def __init__(self, *, first_ns: int, safety_ns: int, refresh_ns: int) -> None:
-        self.composed = Costs(first_ns=first_ns, safety_ns=safety_ns, limit_ns=refresh_ns)
-        self.direct = Costs(first_ns=first_ns, safety_ns=safety_ns, limit_ns=refresh_ns)
+    def __init__(
+        self, *, first_ns: int, direct_safety_ns: int, composed_safety_ns: int, refresh_ns: int
+    ) -> None:
+        self.composed = Costs(first_ns=first_ns, safety_ns=composed_safety_ns, limit_ns=refresh_ns)
+        self.direct = Costs(first_ns=first_ns, safety_ns=direct_safety_ns, limit_ns=refresh_ns)
         self.expects_composition = True
         """What the next frame will be, as far as is known: what the last one was, or what damage says since.
 

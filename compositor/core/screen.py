@@ -137,7 +137,6 @@ class Screen:
         self._direct = {element.surface for element in arrangement.planes.values()}
         self.output.margin.expects_composition = bool(frame.composed_point)
         self.output.cue(Cue.LATCHED, now_ns)
-        self._lessons.latched(frame)
         self._stage.journal.latched(
             self.output.name, frame.number, target_ns=frame.target_ns,
             margin_ns=frame.target_ns - frame.planned_ns, how=frame.how,
@@ -193,10 +192,6 @@ class Screen:
                 output.cue(Cue.DAMAGED, now_ns)  # so that there is a deadline for it to fall after (F12)
             self._hurry(surface, now_ns)
             self.offered(surface, now_ns)
-
-    def settled(self, now_ns: int) -> None:
-        """The work of latching ended now."""
-        self._lessons.settled(now_ns)
 
     # -- what to show -----------------------------------------------------------------------------
 

@@ -171,7 +171,6 @@ class Server:
             if closing is None:
                 break
             self._drop(closing)
-        self._core.settled(self._clock())
         self._report(self._core.take_report())
         self._settled()
 

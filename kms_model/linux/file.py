@@ -10,6 +10,7 @@ from typing import Any, Final, TypeVar
 
 from syncline.kms_model.linux import abi
 from syncline.kms_model.linux.ioctls import IOCTLS, made, told
+from syncline.kms_model.loops import monotonic_ns
 from syncline.kms_model.uapi import (
     Cap,
     CreateDumb,
@@ -76,6 +77,7 @@ class LinuxFile:
         self._own: dict[int, int] = {}
         """Memory of ours by handle: a dma-buf."""
         self._own_handles = count(FIRST_OWN_HANDLE)
+        self.answered_ns = 0
         self._calls: Mapping[type[Request[Any]], Callable[[Any], Any]] = {
             CreateDumb: self._create_dumb,
             PrimeHandleToFd: self._export_gem,
@@ -88,11 +90,11 @@ class LinuxFile:
         reply: R
         if (own := self._calls.get(type(request))) is not None:
             reply = own(request)
-            return reply
-        ioctl = IOCTLS.get(type(request))
-        if ioctl is None:
+        elif (ioctl := IOCTLS.get(type(request))) is not None:
+            reply = ioctl(self._fd, request)
+        else:
             raise DeviceError(EINVAL, f"{type(request).__name__} is not asked of a real node")
-        reply = ioctl(self._fd, request)
+        self.answered_ns = monotonic_ns()
         return reply
 
     def batch(self, requests: Sequence[Request[Any]]) -> tuple[list[Any], DeviceError | None]:

@@ -35,6 +35,11 @@ class DeviceError(Exception):
 class DeviceFile(Protocol):
     """An open of the device node. The same whether the device is in this process or behind a socket."""
 
+    @property
+    def answered_ns(self) -> int:
+        """When the last `call` or `batch` came back: what a caller's clock said then, CLOCK_MONOTONIC."""
+        ...
+
     def call(self, request: Request[R]) -> R:
         """Do it, as a blocking ioctl would. Raises DeviceError. In process it must not need to sleep."""
         ...
