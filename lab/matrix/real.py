@@ -18,9 +18,9 @@ from syncline.lab.exit import Usage
 from syncline.lab.matrix.cast import bystander, subject
 from syncline.lab.matrix.evidence import WARM_UP_NS, Evidence
 from syncline.lab.matrix.plan import OUTPUT_MODE, Options, Place
+from syncline.lab.present.events import DeviceEvent, decoded
 from syncline.lab.present.machine import Probe
 from syncline.lab.present.process import Process
-from syncline.lab.present.rows import DeviceEvent, decoded
 from syncline.lab.present.stage import Stage, ours
 
 DEBUT_NS: Final = 15 * NS_PER_S

@@ -8,27 +8,16 @@ A row is made of instants, and its durations are differences of neighbours, so t
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Final, TypeVar
+from dataclasses import dataclass
+from typing import Final
 
 import msgspec
 
-from syncline.clients.toolkit.report import ClientEvent, Committed, Presented, Released
+from syncline.clients.toolkit.report import Committed, Presented
 from syncline.compositor.core import report
-from syncline.kms_model.trace import (
-    CommitTrace,
-    DropTrace,
-    FenceSignalled,
-    FlipTrace,
-    JobTrace,
-    OutPointTrace,
-    WaitTrace,
-    Warn,
-)
-from syncline.lab.demo.ledger import NO_BUFFER
+from syncline.kms_model.trace import JobTrace
+from syncline.lab.present.events import DeviceEvent, Events, Take, releases, updates_of
 from syncline.lab.present.plan import OURS
-from syncline.lab.present.stage import Stage
 
 SCHEMA: Final = 1
 """Of a row. It rises when a column changes its meaning or goes; new columns come at the end."""
@@ -39,12 +28,6 @@ WARM_UP_MAX: Final = 30
 
 FLAGS: Final = (("s", 1), ("c", 2), ("e", 4), ("z", 8))
 """As weston-presentation-shm prints them: vsync, hardware clock, hardware completion, zero copy."""
-
-DeviceEvent = (
-    FenceSignalled | JobTrace | CommitTrace | FlipTrace | OutPointTrace | DropTrace | WaitTrace | Warn
-)
-
-E = TypeVar("E")
 
 
 class Row(msgspec.Struct, frozen=True, kw_only=True):
@@ -83,26 +66,6 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     latch_margin_ns: int | None = None
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Take:
-    """One client in one turn: who it was to be, and where it wrote what it saw."""
-
-    name: str
-    compositor: str
-    sync: str
-    wire: str
-    mode: str
-    round: int
-    client: int
-    title: str
-    words: tuple[str, ...]
-    events: Path
-
-    @property
-    def key(self) -> tuple[str, str]:
-        return self.compositor, self.title
-
-
 @dataclass(frozen=True, slots=True)
 class Life:
     """What our compositor says about one commit."""
@@ -110,33 +73,6 @@ class Life:
     received_ns: int
     frame: report.FrameReport | None
     margin_ns: int | None
-
-
-@dataclass(slots=True)
-class Events:
-    """Everything that was written, told apart by who did."""
-
-    clients: dict[tuple[str, str], list[ClientEvent]] = field(default_factory=dict)
-    """By `Take.key`: on which compositor, and the title of the client there."""
-    compositor: list[report.ReportEvent] = field(default_factory=list)
-    device: list[DeviceEvent] = field(default_factory=list)
-
-
-def read_events(stage: Stage, takes: Iterable[Take]) -> Events:
-    """What everybody wrote to its file. Our own compositor's are those of `stage`."""
-    events = Events()
-    for take in takes:
-        events.clients[take.key] = decoded(take.events, msgspec.json.Decoder(ClientEvent))
-    if stage.events is not None:
-        events.compositor = decoded(stage.events, msgspec.json.Decoder(report.ReportEvent))
-    if stage.device_events is not None:
-        events.device = decoded(stage.device_events, msgspec.json.Decoder(DeviceEvent))
-    return events
-
-
-def decoded(path: Path, decoder: msgspec.json.Decoder[E]) -> list[E]:
-    """A file of JSON lines."""
-    return decoder.decode_lines(path.read_bytes())
 
 
 def rows_of(take: Take, events: Events) -> list[Row]:
@@ -229,15 +165,6 @@ def missed_vblanks(shown: Presented) -> int | None:
     return max(0, round(shown.t2p_ns / shown.refresh_ns))
 
 
-def updates_of(title: str, events: Iterable[report.ReportEvent]) -> list[report.Commit]:
-    """The commits with an image of the client with that title, in their order: that of its own commits."""
-    return [
-        event
-        for event in events
-        if isinstance(event, report.Commit) and event.client == title and event.sync != NO_BUFFER
-    ]
-
-
 def _lives(title: str, events: Sequence[report.ReportEvent]) -> Mapping[int, Life]:
     """By the index of the client's commit."""
     frames: dict[int, report.FrameReport] = {}
@@ -266,18 +193,6 @@ def _painted(title: str, events: Iterable[DeviceEvent]) -> Mapping[int, int]:
             if name == title:
                 done[int(frame)] = event.t_ns
     return done
-
-
-def releases(events: Iterable[ClientEvent]) -> Mapping[int, int]:
-    """When each frame's image was seen to be free again: the next release of that image after the commit."""
-    out: dict[int, int] = {}
-    released: dict[int, int] = {}
-    for event in events:
-        if isinstance(event, Committed):
-            out[event.image] = event.frame
-        elif isinstance(event, Released) and event.image in out:
-            released[out.pop(event.image)] = event.t_ns
-    return released
 
 
 def counted(rows: Iterable[Row]) -> Iterator[Row]:

@@ -16,10 +16,11 @@ import msgspec
 from syncline.clients.toolkit.options import Wire
 from syncline.kms_model.loops import NS_PER_S, Loop, RealLoop, run_real
 from syncline.lab.exit import Usage
+from syncline.lab.present.events import Events, Take, read_events
 from syncline.lab.present.machine import Machine, Probe, cpu_ns, memory_bytes
 from syncline.lab.present.plan import OURS, Options, Sync, client_words
 from syncline.lab.present.process import Process
-from syncline.lab.present.rows import Events, Row, Take, read_events, rows_of
+from syncline.lab.present.rows import Row, rows_of
 from syncline.lab.present.stage import Stage, contender, foreign, level, ours, scheduling
 
 CROWD: Final = (sys.executable, "-m", "syncline.lab.present.crowd")

@@ -6,8 +6,9 @@ from dataclasses import dataclass, field
 from syncline.clients.toolkit.report import ClientEvent, Committed, Discarded, Presented, Released
 from syncline.compositor.core import report
 from syncline.kms_model.trace import FlipTrace, JobTrace
+from syncline.lab.present.events import DeviceEvent, Events, updates_of
 from syncline.lab.present.plan import OURS
-from syncline.lab.present.rows import DeviceEvent, Events, missed_vblanks, updates_of
+from syncline.lab.present.rows import missed_vblanks
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

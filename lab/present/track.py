@@ -19,7 +19,7 @@ from perfetto.protos.perfetto.trace.perfetto_trace_pb2 import (
     TrackEvent,
 )
 
-from syncline.lab.present.rows import Events
+from syncline.lab.present.events import Events
 from syncline.lab.present.slices import Level, Slice, levels, slices
 
 SEQUENCE: Final = 1

@@ -8,8 +8,9 @@ from syncline.clients.toolkit import report as told
 from syncline.clients.toolkit.report import ClientEvent
 from syncline.compositor.core import report
 from syncline.kms_model.trace import JobTrace
+from syncline.lab.present.events import Events, Take
 from syncline.lab.present.plan import OURS
-from syncline.lab.present.rows import Events, Row, Take, counted, rows_of
+from syncline.lab.present.rows import Row, counted, rows_of
 
 MS = 1_000_000
 REFRESH_NS = 16_666_667
