@@ -111,6 +111,12 @@ class Device:
 
     def call(self, file: File, request: Request[R], now_ns: int) -> Pending[R]:
         """Do one ioctl at `now_ns`. Done on return unless it sleeps."""
+        pending = self.enter(file, request, now_ns)
+        self.settle()
+        return pending
+
+    def enter(self, file: File, request: Request[R], now_ns: int) -> Pending[R]:
+        """The part of `call` that the caller waits for. What workers do next is left to `settle`, before anything else."""
         kernel = self.kernel
         if now_ns > kernel.now_ns:
             kernel.advance(now_ns)
@@ -132,8 +138,12 @@ class Device:
         finally:
             if observer is not None:
                 observer.call_ends()
-        kernel.settle()
+        kernel.settle(tasks=False)
         return pending
+
+    def settle(self) -> None:
+        """Let kernel workers, and whoever woke up, run until all of them sleep."""
+        self.kernel.settle()
 
     def close(self, file: File, now_ns: int, *, interrupt: bool = True) -> Pending[None]:
         """Close the file and let go of everything it had; may sleep, as in KMS.

@@ -78,8 +78,11 @@ class Kernel:
         self.now_ns = max(self.now_ns, now_ns)
         self.settle()
 
-    def settle(self) -> None:
-        """Run irq work and ready tasks until everybody sleeps. Nested calls leave it to the outermost."""
+    def settle(self, *, tasks: bool = True) -> None:
+        """Run irq work and ready tasks until everybody sleeps. Nested calls leave it to the outermost.
+
+        Without `tasks` they stay ready: irq work belongs to the call that caused it, they have threads of their own.
+        """
         if self._settling or not (self._irq_work or self._ready):
             return
         self._settling = True
@@ -87,7 +90,7 @@ class Kernel:
             while True:
                 if self._irq_work:
                     self._irq_work.popleft()()
-                elif self._ready:
+                elif self._ready and tasks:
                     self._ready.popleft().step()
                 else:
                     return

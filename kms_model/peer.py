@@ -160,6 +160,7 @@ class Peer:
                     self._free_events(self._file, packet.events_read)
                 self._adopt((packet.request,), packet.lent, fds)
                 self._call(packet.serial, packet.request, fds)
+                self._service.device.settle()
                 self._service.arm()
             case Batch() if self._file is not None and self._fits(packet, fds):
                 if packet.events_read:
@@ -213,11 +214,12 @@ class Peer:
         device = self._service.device
         assert self._file is not None, "Hello came first"
         try:
-            return device.call(self._file, request, self._service.loop.now_ns())
+            return device.enter(self._file, request, self._service.loop.now_ns())
         except OSError as error:  # this process ran out of descriptors or memory, as a kernel may
             return Pending.failed(DeviceError(error.errno or EIO, str(error)))
 
     def _call(self, serial: int, request: Request[Any], lent: list[int]) -> None:
+        """The caller goes on with its answer while kernel workers do what it has left them."""
         pending = self._start(request)
         if pending.done:
             self._answer(serial, lent, pending)
@@ -245,6 +247,7 @@ class Peer:
         """Do what is left of a batch, until it sleeps or fails."""
         while errand.requests and errand.failed is None and not self._closed:
             pending = self._start(errand.requests.popleft())
+            self._service.device.settle()
             if not pending.done:
                 self._calls[errand.serial] = pending
                 pending.add_done_callback(partial(self._continue_later, errand))

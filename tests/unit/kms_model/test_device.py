@@ -2,6 +2,7 @@
 
 import contextlib
 import gc
+import os
 from errno import EACCES, EBUSY, EINVAL, ENODEV, ENOMEM, EOPNOTSUPP
 from typing import Any
 
@@ -16,12 +17,16 @@ from syncline.kms_model.uapi import (
     ClientCap,
     DeviceError,
     DropMaster,
+    Fd,
     FlipComplete,
     GetCap,
     SetClientCap,
     SetMaster,
+    SwSyncInc,
+    SyncobjEventfd,
     SyncobjFdToHandle,
     SyncobjHandleToFd,
+    SyncobjTimelineWait,
     SyncobjWait,
     WaitFlag,
 )
@@ -164,6 +169,24 @@ def test_closing_a_descriptor_lets_a_wait_in_another_thread_finish_first(rig: An
     assert (wait.done, closing.done) == (True, True)
     assert wait.result().first_signaled == 0
     assert other not in rig.device.files
+
+
+def test_a_caller_gets_what_interrupts_bring_about_and_does_not_wait_for_whom_it_wakes(rig: Any) -> None:
+    """A timeline passes the signal of its fence on by irq work: eventfds ring before the call that signalled is over."""
+    timeline, point, wait = rig.timeline(), rig.create(), SyncobjTimelineWait((1,), (5,), FOREVER)
+    rig.put(point, rig.fence(timeline), 5)
+    bell = os.eventfd(0, os.EFD_NONBLOCK)
+    rig.call(SyncobjEventfd(point, 5, Fd(bell)))
+    sleeper = rig.start(wait)
+
+    answer = rig.device.enter(rig.file, SwSyncInc(timeline), rig.now_ns)
+
+    assert answer.done
+    assert os.eventfd_read(bell) == 1
+    assert not sleeper.done
+    rig.device.settle()
+    assert sleeper.done
+    os.close(bell)
 
 
 def test_two_devices_of_one_kernel_know_each_others_descriptors() -> None:

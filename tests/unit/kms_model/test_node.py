@@ -230,6 +230,20 @@ def test_another_call_wakes_the_sleeper(path: Path) -> None:
     story(path, tell)
 
 
+def test_a_caller_is_answered_before_those_run_whom_it_woke(path: Path) -> None:
+    async def tell(on: Bench) -> None:
+        caller = await on.greeted()
+        await caller.ask(SyncobjCreate())
+        caller.say(Call(2, SyncobjWait((1,), FOREVER, WaitFlag.FOR_SUBMIT)))
+        caller.say(Call(3, SyncobjSignal((1,))))
+
+        answers = [await caller.hear(), await caller.hear()]
+
+        assert [answer.serial for answer in answers if isinstance(answer, Done)] == [3, 2]
+
+    story(path, tell)
+
+
 def test_an_interrupt_ends_a_sleeping_call_with_erestartsys(path: Path) -> None:
     async def tell(on: Bench) -> None:
         caller = await on.greeted()
