@@ -47,6 +47,11 @@ VERBS: Final = {
         "Calls through the device's door, signal to wake across processes, and long timelines.",
         "syncline bench uapi --json",
     ),
+    "bench virtual": Verb(
+        "lab.bench.verb:virtual",
+        "How fast virtual time goes with clients on it, beside the real clock.",
+        "syncline bench virtual --clients 4",
+    ),
     "bench wire": Verb(
         "lab.bench.verb:wire",
         "Messages on both wires: encoding, decoding, a round trip beside a bare echo, and many idle clients.",

@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Mapping, Sequence
-from typing import Annotated
+from typing import Annotated, Final
 
 import msgspec
 from cyclopts import Parameter
@@ -12,6 +12,7 @@ from rich.table import Table
 from syncline.lab.bench.clock import Pair
 from syncline.lab.bench.echo import round_trips
 from syncline.lab.bench.idle import CrowdCost, crowd_costs
+from syncline.lab.bench.session import session_costs
 from syncline.lab.bench.uapi import (
     CallCost,
     Node,
@@ -21,7 +22,10 @@ from syncline.lab.bench.uapi import (
     wake_costs,
 )
 from syncline.lab.bench.wire import MessageCost, message_costs
-from syncline.lab.exit import PASS
+from syncline.lab.exit import PASS, Usage
+
+MOST: Final = 64
+"""Clients on one output: `bench scale` goes as far."""
 
 
 class UapiReport(msgspec.Struct, frozen=True):
@@ -90,6 +94,32 @@ def _crowds(costs: Sequence[CrowdCost]) -> Table:
         weight = "" if cost.bytes_per_client is None else f"{cost.bytes_per_client / 1024:.1f}"
         table.add_row(cost.wire, f"{cost.clients}", f"{cost.round_trip_ns / 1000:.0f}", weight)
     return table
+
+
+def virtual(
+    *,
+    clients: Annotated[int, Parameter(help="On one output at 60 Hz.")] = 4,
+    json: Annotated[
+        bool, Parameter(help="The numbers as JSON on standard output, nothing else.", negative="")
+    ] = False,
+) -> int:
+    """How fast virtual time goes: client, compositor and device in one process, nobody waiting for a clock."""
+    if not 1 <= clients <= MOST:
+        raise Usage(f"--clients {clients}: from 1 to {MOST}")
+    costs = session_costs(clients)
+    if json:
+        sys.stdout.buffer.write(msgspec.json.format(msgspec.json.encode(costs), indent=2) + b"\n")
+        return PASS
+    table = Table(caption="a second of session takes a second on the real loop, whatever it computes")
+    table.add_column("clients")
+    for heading in ("times real time", "µs per frame"):
+        table.add_column(heading, justify="right")
+    for cost in costs:
+        table.add_row(
+            f"{cost.clients} x {cost.client}", f"{cost.times_real:.1f}", f"{cost.frame_ns / 1000:.0f}"
+        )
+    Console().print(table)
+    return PASS
 
 
 def uapi(

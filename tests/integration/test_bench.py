@@ -27,6 +27,22 @@ def test_bench_uapi_reports_every_call_the_wake_and_long_timelines(
     ]
 
 
+def test_bench_virtual_reports_how_fast_a_session_of_each_kind_is_computed(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert main(["bench", "virtual", "--clients", "1", "--json"]) == 0
+
+    costs = json.loads(capsys.readouterr().out)
+    assert [(cost["client"], cost["clients"]) for cost in costs] == [
+        ("shm", 1),
+        ("implicit", 1),
+        ("solid", 1),
+    ]
+    for cost in costs:
+        shown_per_s = 1e9 / cost["frame_ns"] / cost["times_real"]
+        assert 55 < shown_per_s < 65, "a frame of each refresh, and the two numbers are of the same rounds"
+
+
 def test_bench_wire_reports_both_wires_a_round_trip_and_every_crowd(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
