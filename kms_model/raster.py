@@ -27,6 +27,7 @@ _ONE: Final = np.uint32(1)
 _SEVEN: Final = np.uint32(7)
 _BYTE: Final = np.uint32(8)
 _ALPHA: Final = np.uint32(24)
+_PIXEL: Final = np.dtype("<u4")
 _STROKE_PX: Final = 16_384  # blended at a time: the intermediate results stay in the cache
 
 # The engine's fill rate in picoseconds for each pixel: up to twice what numpy took in bands of 20 rows of 1920
@@ -118,11 +119,13 @@ def _gradient(target: Image, gradient: Gradient, band: Rect) -> None:
     x, y, w, h = intersect(gradient.rect, band)
     last = max(height - 1, 1)
     step = np.arange(y - first, y - first + h, dtype=np.int64)[:, None]
-    color = np.zeros((h, 1), dtype=np.int64)
-    for shift in (0, 8, 16, 24):
-        top, bottom = gradient.top >> shift & 0xFF, gradient.bottom >> shift & 0xFF
-        color |= (top * (last - step) + bottom * step + last // 2) // last << shift
-    _cut(target, (x, y, w, h))[...] = color
+    channels = (_bytes(gradient.top) * (last - step) + _bytes(gradient.bottom) * step + last // 2) // last
+    _cut(target, (x, y, w, h))[...] = channels.astype(np.uint8).view(_PIXEL)
+
+
+def _bytes(color: int) -> NDArray[np.int64]:
+    """The four channels, lowest first."""
+    return np.frombuffer(color.to_bytes(4, "little"), np.uint8).astype(np.int64)
 
 
 def _text(target: Image, text: Text, band: Rect) -> None:
