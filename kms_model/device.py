@@ -77,6 +77,7 @@ class Device:
         self.profile = profile
         self.quirks = quirks
         self.kernel = Kernel(trace=trace) if kernel is None else kernel
+        self.next_deadline_ns = self.kernel.next_deadline_ns
         self.files: list[File] = []
         self.unplugged = False
         self.kms = Kms(self.kernel, profile, quirks)
@@ -179,10 +180,6 @@ class Device:
     @property
     def now_ns(self) -> int:
         return self.kernel.now_ns
-
-    def next_deadline_ns(self) -> int | None:
-        """When `advance` is next needed."""
-        return self.kernel.next_deadline_ns()
 
     def advance(self, now_ns: int) -> None:
         """Move the machine's clock to `now_ns`, running everything due on the way."""

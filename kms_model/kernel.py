@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 from syncline.kms_model.accesses import AccessObserver
 from syncline.kms_model.descriptors import Descriptors
 from syncline.kms_model.faults import Faults
-from syncline.kms_model.loops import Calendar, Deadline
+from syncline.kms_model.loops import Calendar
 from syncline.kms_model.observer import Observer
 from syncline.kms_model.task import Sleep, Task, Waitable
 from syncline.kms_model.trace import TraceEvent, Warn
@@ -32,6 +32,10 @@ class Kernel:
         self.leaked: list[object] = []
         """What has a reference that nobody will ever drop."""
         self._calendar = Calendar()
+        self.call_at = self._calendar.book
+        """Run an action with the clock at an instant; equal instants in the order of booking."""
+        self.next_deadline_ns = self._calendar.next_ns
+        """When `advance` is next needed, if ever."""
         self._contexts = count(1)
         self._ready: deque[Task[Any]] = deque()
         self._irq_work: deque[Callable[[], None]] = deque()
@@ -40,10 +44,6 @@ class Kernel:
     def new_context(self) -> int:
         """A fence context: 64 bit, from 1, never reused."""
         return next(self._contexts)
-
-    def call_at(self, when_ns: int, action: Callable[[], None]) -> Deadline:
-        """Run `action` with the clock at `when_ns`; equal instants in the order of booking."""
-        return self._calendar.book(when_ns, action)
 
     def defer(self, action: Callable[[], None]) -> None:
         """Irq work: run `action` before the current entry into the kernel returns."""
@@ -64,9 +64,6 @@ class Kernel:
         """Sleep until `thing` is done: True. False at the deadline. Raises Interrupted on a signal."""
         return Sleep(thing, deadline_ns, interruptible=interruptible)
 
-    def next_deadline_ns(self) -> int | None:
-        return self._calendar.next_ns()
-
     def advance(self, now_ns: int) -> None:
         """Move the clock, stopping at each deadline on the way. Never backwards."""
         self.settle()
@@ -76,7 +73,6 @@ class Kernel:
                 action()
                 self.settle()
         self.now_ns = max(self.now_ns, now_ns)
-        self.settle()
 
     def settle(self, *, tasks: bool = True) -> None:
         """Run irq work and ready tasks until everybody sleeps. Nested calls leave it to the outermost.

@@ -61,6 +61,20 @@ def test_a_cancelled_deadline_is_forgotten() -> None:
     assert calendar.next_ns() is None
 
 
+def test_those_that_are_left_among_many_cancelled_keep_their_order() -> None:
+    calendar, ran = Calendar(), []
+    for name in range(1000):
+        calendar.book(5 + name % 2, lambda name=name: ran.append(name))  # type: ignore[misc]
+        for limit_ns in (5, 6, 10):
+            calendar.book(limit_ns, lambda: ran.append(-1)).cancel()
+
+    due = [*calendar.take_due(5), *calendar.take_due(6)]
+
+    for action in due:
+        action()
+    assert ran == [*range(0, 1000, 2), *range(1, 1000, 2)]
+
+
 def test_waiting_for_nothing_on_virtual_time_is_our_bug_and_says_so() -> None:
     async def main(_: VirtualLoop) -> None:
         await asyncio.Event().wait()
