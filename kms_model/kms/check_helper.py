@@ -15,8 +15,7 @@ async def check_modeset(display: Display, state: AtomicState) -> None:
     """Finds out which CRTCs need a modeset. EINVAL for connectors and modes that do not fit."""
     for crtc, new in state.crtcs.items():
         old = state.old_crtcs[crtc]
-        new.mode_changed = new.mode != old.mode
-        new.active_changed = new.active != old.active
+        new.needs_modeset = new.mode != old.mode or new.active != old.active
         if new.enable != bool(new.connectors):
             raise DeviceError(EINVAL, f"CRTC {crtc.id}: enabled and connected do not agree")
     for connector in state.connectors:
@@ -36,7 +35,7 @@ def _route(state: AtomicState, connector: Connector) -> None:
     if old_crtc is not new_crtc:
         for crtc in (old_crtc, new_crtc):
             if crtc is not None:
-                state.crtcs[crtc].connectors_changed = True
+                state.crtcs[crtc].needs_modeset = True
     if new_crtc is not None and new_crtc not in connector.crtcs:
         raise DeviceError(EINVAL, f"connector {connector.name} cannot be on CRTC {new_crtc.id}")
 

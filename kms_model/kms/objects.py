@@ -4,9 +4,11 @@ A state is copied for every commit and swapped in whole. What the display shows 
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from operator import attrgetter
 from types import MappingProxyType
 from typing import Final
+
+import msgspec
 
 from syncline.kms_model.buffers.buffer import GemObject
 from syncline.kms_model.fences.fence import Fence
@@ -17,7 +19,7 @@ from syncline.kms_model.kms.mode import Output
 from syncline.kms_model.kms.point import UserPoint
 from syncline.kms_model.kms.property import Property
 from syncline.kms_model.kms.vblank import Vblank
-from syncline.kms_model.kms.view import Layer, Scanout
+from syncline.kms_model.kms.view import Layer, Rectangle, Scanout
 from syncline.kms_model.observer import Milestone
 from syncline.kms_model.task import Completion
 from syncline.kms_model.uapi import ModeInfo, ObjectType, PlaneType
@@ -26,6 +28,8 @@ Clip = tuple[int, int, int, int]
 """A damage clip: x1, y1, x2, y2 in framebuffer pixels, the last ones outside."""
 
 NUMBERS: Final = ("SRC_X", "SRC_Y", "SRC_W", "SRC_H", "CRTC_X", "CRTC_Y", "CRTC_W", "CRTC_H")
+"""Properties of a plane that are plain numbers."""
+_ZPOS: Final = attrgetter("zpos")
 
 
 class ModeObject:
@@ -73,6 +77,11 @@ class Blob(ModeObject):
         self.data = data
 
 
+_HW_DONE: Final = Milestone("hw_done")
+_FLIP_DONE: Final = Milestone("flip_done")
+_CLEANUP_DONE: Final = Milestone("cleanup_done")
+
+
 class CrtcCommit:
     """drm_crtc_commit: the three completions of one commit on one CRTC (kernel.md 3.3, steps 11, I and 13).
 
@@ -83,13 +92,12 @@ class CrtcCommit:
 
     def __init__(self) -> None:
         self.note: object | None = None
-        self.hw_done = Completion(Milestone("hw_done"))
-        self.flip_done = Completion(Milestone("flip_done"))
-        self.cleanup_done = Completion(Milestone("cleanup_done"))
+        self.hw_done = Completion(_HW_DONE)
+        self.flip_done = Completion(_FLIP_DONE)
+        self.cleanup_done = Completion(_CLEANUP_DONE)
 
 
-@dataclass(eq=False, slots=True)
-class CrtcState:
+class CrtcState(msgspec.Struct, eq=False):
     active: bool = False
     mode: ModeInfo | None = None
     mode_blob: Blob | None = None
@@ -98,18 +106,13 @@ class CrtcState:
     connectors: "frozenset[Connector]" = frozenset()
     commit: CrtcCommit | None = None
     event: FlipEvent | None = None
-    mode_changed: bool = False
-    active_changed: bool = False
-    connectors_changed: bool = False
+    needs_modeset: bool = False
+    """The check found that mode, activity or connectors change."""
     async_flip: bool = False
 
     @property
     def enable(self) -> bool:
         return self.mode is not None
-
-    @property
-    def needs_modeset(self) -> bool:
-        return self.mode_changed or self.active_changed or self.connectors_changed
 
     def successor(self) -> "CrtcState":
         """What a commit starts from: one-shot fields are not carried over."""
@@ -118,13 +121,13 @@ class CrtcState:
         )
 
 
-@dataclass(eq=False, slots=True)
-class PlaneState:
-    """`numbers` holds SRC_* in 16.16 and CRTC_* in pixels, under their property names."""
-
+class PlaneState(msgspec.Struct, eq=False):
     crtc: "Crtc | None" = None
     fb: Framebuffer | None = None
-    numbers: dict[str, int] = field(default_factory=lambda: dict.fromkeys(NUMBERS, 0))
+    source: Rectangle = (0, 0, 0, 0)
+    """SRC_*, in 16.16."""
+    target: Rectangle = (0, 0, 0, 0)
+    """CRTC_*, in pixels."""
     fence: Fence | None = None
     in_file: SyncFile | None = None
     """The sync_file of IN_FENCE_FD, for observers."""
@@ -133,15 +136,16 @@ class PlaneState:
     damage_blob: Blob | None = None
     commit: CrtcCommit | None = None
 
-    @property
-    def source(self) -> tuple[int, int, int, int]:
-        numbers = self.numbers
-        return numbers["SRC_X"], numbers["SRC_Y"], numbers["SRC_W"], numbers["SRC_H"]
+    def number(self, name: str) -> int:
+        """One of NUMBERS."""
+        return (*self.source, *self.target)[NUMBERS.index(name)]
 
-    @property
-    def target(self) -> tuple[int, int, int, int]:
-        numbers = self.numbers
-        return numbers["CRTC_X"], numbers["CRTC_Y"], numbers["CRTC_W"], numbers["CRTC_H"]
+    def set_number(self, name: str, value: int) -> None:
+        numbers = [*self.source, *self.target]
+        numbers[NUMBERS.index(name)] = value
+        source_x, source_y, source_width, source_height, x, y, width, height = numbers
+        self.source = source_x, source_y, source_width, source_height
+        self.target = x, y, width, height
 
     @property
     def is_explicit(self) -> bool:
@@ -150,19 +154,17 @@ class PlaneState:
 
     def successor(self) -> "PlaneState":
         """Fences, user fences and FB_DAMAGE_CLIPS are one-shot."""
-        return PlaneState(self.crtc, self.fb, dict(self.numbers))
+        return PlaneState(self.crtc, self.fb, self.source, self.target)
 
 
-@dataclass(eq=False, slots=True)
-class WritebackJob:
+class WritebackJob(msgspec.Struct, eq=False):
     """`fb` None: only the out pointer or an explicit WRITEBACK_FB_ID of 0 was given."""
 
     fb: Framebuffer | None = None
     out_fence: Fence | None = None
 
 
-@dataclass(eq=False, slots=True)
-class ConnectorState:
+class ConnectorState(msgspec.Struct, eq=False):
     crtc: "Crtc | None" = None
     writeback: WritebackJob | None = None
     commit: CrtcCommit | None = None
@@ -204,9 +206,9 @@ class Crtc(ModeObject):
         """What its planes shall show, by the software state, or by one still to come. It has a mode."""
         state = state or self.state
         assert state.mode is not None, "no image without a mode"
-        shown = sorted(state.planes, key=lambda plane: plane.zpos)
-        layers = tuple(plane.layer(planes.get(plane, plane.state)) for plane in shown)
-        return Scanout(size=(state.mode.hdisplay, state.mode.vdisplay), layers=layers)
+        shown = sorted(state.planes, key=_ZPOS)
+        layers = [plane.layer(planes.get(plane, plane.state)) for plane in shown]
+        return Scanout(size=(state.mode.hdisplay, state.mode.vdisplay), layers=tuple(layers))
 
 
 class Plane(ModeObject):

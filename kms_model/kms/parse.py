@@ -89,7 +89,7 @@ class Parser:
             state.damage_blob = self._display.find(value, Blob)
             state.damage = _clips(state.damage_blob)
         else:
-            state.numbers[prop.name] = signed(value) if prop.kind is Kind.SIGNED_RANGE else value
+            state.set_number(prop.name, signed(value) if prop.kind is Kind.SIGNED_RANGE else value)
 
     def _check_async(self, plane: Plane, prop: Property) -> None:
         """An async flip may change only these, and our driver flips primary planes only (kernel.md 3.7)."""

@@ -1,6 +1,7 @@
 """What properties read back as: the software state, except for what is one-shot."""
 
 from syncline.kms_model.kms.objects import (
+    NUMBERS,
     Connector,
     ConnectorState,
     Crtc,
@@ -13,8 +14,8 @@ from syncline.kms_model.kms.property import U64, Catalogue, Property
 
 
 def read_plane(names: Catalogue, plane: Plane, state: PlaneState, prop: Property) -> int:
-    if prop.name in state.numbers:
-        return state.numbers[prop.name]
+    if prop.name in NUMBERS:
+        return state.number(prop.name)
     if prop is names.in_fence_fd:
         return -1
     if prop is names.type:

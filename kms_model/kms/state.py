@@ -181,7 +181,7 @@ class AtomicState:
         for plane, wanted in parked.planes.items():
             plane_state = await self.plane(plane)
             plane_state.fb = wanted.fb
-            plane_state.numbers = dict(wanted.numbers)
+            plane_state.source, plane_state.target = wanted.source, wanted.target
             plane_state.fence, plane_state.in_file = wanted.fence, wanted.in_file
             plane_state.user_points = wanted.user_points
             plane_state.damage, plane_state.damage_blob = wanted.damage, wanted.damage_blob

@@ -4,7 +4,7 @@ Values only, made at the vblank that latched them. Checkers and screenshots read
 drives the display needs to.
 """
 
-from dataclasses import dataclass
+import msgspec
 
 from syncline.kms_model.buffers.buffer import GemObject
 from syncline.kms_model.uapi import PlaneType
@@ -12,8 +12,7 @@ from syncline.kms_model.uapi import PlaneType
 Rectangle = tuple[int, int, int, int]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Layer:
+class Layer(msgspec.Struct, frozen=True, kw_only=True):
     """One plane. `source` is (x, y, width, height) in 16.16 framebuffer pixels, `target` in CRTC pixels."""
 
     plane_id: int
@@ -28,8 +27,7 @@ class Layer:
     target: Rectangle
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Scanout:
+class Scanout(msgspec.Struct, frozen=True, kw_only=True):
     """An image on a CRTC: its layers from the bottom to the top."""
 
     size: tuple[int, int]
@@ -47,8 +45,7 @@ class Scanout:
         return Scanout(size=self.size, layers=self.layers, sequence=sequence, time_ns=time_ns)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CrtcView:
+class CrtcView(msgspec.Struct, frozen=True, kw_only=True):
     """Four stages of an image: `parked` is accepted and waits for user fences, `waiting` is committed and held by
     fences, `pending` is programmed for the coming vblank, `showing` is on the screen (None while that is off)."""
 
