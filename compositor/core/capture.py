@@ -81,6 +81,8 @@ class Captures:
 
     def copy(self, output: Output, now_ns: int) -> None:
         """The output is being latched: start the copies of what it shows now."""
+        if not self._asked:
+            return
         due = [capture for capture in self._asked if capture.output is output]
         self._asked = [capture for capture in self._asked if capture.output is not output]
         for capture in due:

@@ -110,13 +110,10 @@ class Swapchain:
             Image(memory.allocate(Origin.SCREEN, width=width, height=height, format=FORMAT_XRGB8888))
             for _ in range(IMAGES)
         ]
+        self.newest = self.images[0]
+        """The image composed last."""
         self._damages: deque[Region] = deque(maxlen=IMAGES)
         self._count = 0
-
-    @property
-    def newest(self) -> Image:
-        """The image composed last."""
-        return max(self.images, key=lambda image: image.painted)
 
     def compose(self, elements: list[Element], damage: Region, *, implicit: bool, label: str) -> Painted:
         """Submit the job that brings a free image up to date. Raises DeviceError; then nothing happened."""
@@ -138,7 +135,8 @@ class Swapchain:
                 out_fence=True, implicit=implicit, priority=Priority.HIGH, label=label,
             )
         )  # fmt: skip
-        self._damages, self._count, image.painted = damages, count, count
+        self._damages, self._count, self.newest = damages, count, image
+        image.painted = count
         return Painted(image, count, reply.out_fence, read)
 
     def _missing(self, image: Image, damages: deque[Region], count: int) -> Region:

@@ -13,6 +13,8 @@ class Damage:
     def __init__(self, screen: Rect) -> None:
         self._screen = screen
         self._last: dict[Surface, Element] | None = None
+        self._elements: list[Element] = []
+        """The same in their order."""
         self._content: dict[Surface, Region] = {}
 
     def add(self, surface: Surface, rects: Iterable[Rect]) -> None:
@@ -31,6 +33,8 @@ class Damage:
         if self._last is None:
             return Region((self._screen,))
         damage = Region()
+        if not self._content and elements == self._elements:
+            return damage
         gone = dict(self._last)
         stayed: list[Surface] = []
         for element in elements:
@@ -51,6 +55,7 @@ class Damage:
     def composed(self, elements: list[Element]) -> None:
         """They are painted now."""
         self._last = {element.surface: element for element in elements}
+        self._elements = elements
         self._content.clear()
 
 

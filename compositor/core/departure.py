@@ -3,13 +3,11 @@
 from errno import EBUSY
 
 from syncline.compositor.core.buffer import Origin
-from syncline.compositor.core.composition import Image, Swapchain
+from syncline.compositor.core.composition import Swapchain
 from syncline.compositor.core.damage import Damage
-from syncline.compositor.core.display import Crtc, Plane, Show
-from syncline.compositor.core.extent import FIXED
+from syncline.compositor.core.display import Crtc, Plane
 from syncline.compositor.core.flights import Flights
 from syncline.compositor.core.frame import Frame
-from syncline.compositor.core.geometry import Rect
 from syncline.compositor.core.in_fence import in_fence, is_unfinished, look_who_is_finished
 from syncline.compositor.core.lessons import Lessons
 from syncline.compositor.core.output import Output
@@ -50,18 +48,6 @@ class Departures:
         self._flights = flights
         self._lessons = lessons
         self._flip_watch = flip_watch
-        screen = Rect(0, 0, output.rect.width, output.rect.height)
-        self._whole = Rect(0, 0, screen.width * FIXED, screen.height * FIXED), screen
-        """What a composition shows, and where."""
-
-    @property
-    def any_composition(self) -> Show:
-        """What a composition looks like to the kernel, whichever image it is in."""
-        return self.show_of(self._swapchain.images[0])
-
-    def show_of(self, image: Image) -> Show:
-        """That composition on the primary plane."""
-        return Show(self._stage.memory.framebuffer(image.buffer), *self._whole)
 
     # -- finished frames --------------------------------------------------------------------------
 
@@ -75,14 +61,13 @@ class Departures:
         frame = self._frame(arrangement, now_ns, is_torn=is_torn)
         fences: dict[Plane, Fd] = {}
         try:
-            look_who_is_finished(self._stage.device, (element.loan for element in elements))
+            look_who_is_finished(self._stage.device, [element.loan for element in elements])
             if self._crtc.primary not in arrangement.planes:
                 self._compose(arrangement, frame, fences)
             for plane, element in arrangement.planes.items():
-                if element.loan.explicit:
-                    fences[plane] = in_fence(
-                        self._stage.device, element.loan, done_fence=self._stage.done_fence
-                    )
+                loan = element.loan
+                if loan.explicit:
+                    fences[plane] = in_fence(self._stage.device, loan, done_fence=self._stage.done_fence)
             self._commit(arrangement, frame, fences, now_ns)
         except DeviceError as refusal:
             if frame.composed_point:
@@ -101,10 +86,10 @@ class Departures:
         return frame
 
     def _frame(self, arrangement: Arrangement, now_ns: int, *, is_torn: bool = False) -> Frame:
-        loans = frozenset(element.loan for element in arrangement.planes.values())
+        loans = [element.loan for element in arrangement.planes.values()]
         return Frame(
             self._flights.next_number, self._output.latch_ns, now_ns, self._output.target_ns, image=None,
-            planes=loans, is_torn=is_torn,
+            planes=frozenset(loans), is_torn=is_torn,
         )  # fmt: skip
 
     def _compose(self, arrangement: Arrangement, frame: Frame, fences: dict[Plane, Fd]) -> None:
@@ -126,12 +111,8 @@ class Departures:
                 )
                 stage.device.call(publish)
 
-    def _shows(self, arrangement: Arrangement, frame: Frame) -> dict[Plane, Show | None]:
-        composition = self.any_composition if frame.image is None else self.show_of(frame.image)
-        return self._arranger.shows(arrangement, composition)
-
     def _commit(self, arrangement: Arrangement, frame: Frame, fences: dict[Plane, Fd], now_ns: int) -> None:
-        shows = self._shows(arrangement, frame)
+        shows = self._arranger.shows(arrangement, frame.image)
         leaves = any(loan.explicit and loan not in frame.planes for loan in self._flights.planes)
         overrides = self._flights.parked is not None
         request = self._crtc.flip(
@@ -168,7 +149,7 @@ class Departures:
         frame.waiting, frame.waits_for = update, frozenset({update.loan})
         if self._crtc.primary not in arrangement.planes:
             frame.image = self._swapchain.newest
-        frame.shows = self._shows(arrangement, frame)
+        frame.shows = self._arranger.shows(arrangement, frame.image)
         acquire, blobs = update.loan.acquire, list[int]()
         try:
             blobs.append(self._blob(acquire.timeline.handle, acquire.value))

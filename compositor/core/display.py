@@ -115,7 +115,8 @@ class Crtc:
         `overrides`: in place of a parked one.
         """
         props = self._changes(shows)
-        props += [(plane.id, plane.props["IN_FENCE_FD"], fence) for plane, fence in in_fences.items()]
+        for plane, fence in in_fences.items():
+            props.append((plane.id, plane.props["IN_FENCE_FD"], fence))
         if wants_out_fence and not is_torn:
             props.append((self.id, self.props["OUT_FENCE_PTR"], OUT_FENCE_POINTER))
         if not props:
@@ -169,12 +170,11 @@ class Crtc:
         return ModeAtomic(flags=flags, props=tuple(props), user_data=user_data)
 
     def _changes(self, shows: Mapping[Plane, Show | None]) -> Props:
-        return [
-            prop
-            for plane, show in shows.items()
-            if plane.shown != show
-            for prop in plane.changes(self.id, show)
-        ]
+        props: Props = []
+        for plane, show in shows.items():
+            if plane.shown != show:
+                props += plane.changes(self.id, show)
+        return props
 
     def taken(self, shows: Mapping[Plane, Show | None]) -> None:
         """The kernel took the commit."""

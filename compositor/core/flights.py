@@ -1,6 +1,8 @@
 """The frames of one output between latch and flip, and who reads what because of them."""
 
 from collections.abc import Iterable
+from operator import attrgetter
+from typing import Final
 
 from syncline.compositor.core.frame import Frame
 from syncline.compositor.core.loan import Loan
@@ -17,6 +19,8 @@ from syncline.kms_model.uapi import (
     SyncobjTimelineWait,
     WaitFlag,
 )
+
+BY_UPDATE: Final = attrgetter("update")
 
 
 class Flights:
@@ -35,8 +39,9 @@ class Flights:
         """The same for frames that were parked, as a user fence (UR1). Made when first needed, and after each drop."""
         self._count = 0
         self._on_screen: Frame | None = None
-        self._in_air: Frame | None = None
-        self._parked: Frame | None = None
+        self.in_air: Frame | None = None
+        """Written here only, as the next one is."""
+        self.parked: Frame | None = None
         self._strays: list[tuple[int, tuple[Loan, ...]]] = []
         """Compositions whose frame the kernel refused: point, and who was read for nothing."""
 
@@ -47,20 +52,12 @@ class Flights:
     @property
     def planes(self) -> frozenset[Loan]:
         """On planes, as of the last commit that the kernel took in earnest."""
-        newest = self._in_air or self._on_screen
+        newest = self.in_air or self._on_screen
         return newest.planes if newest is not None else frozenset()
-
-    @property
-    def in_air(self) -> Frame | None:
-        return self._in_air
-
-    @property
-    def parked(self) -> Frame | None:
-        return self._parked
 
     def is_in_air(self, number: int) -> bool:
         """Whether a flip event with that number is news."""
-        return self._in_air is not None and self._in_air.number == number
+        return self.in_air is not None and self.in_air.number == number
 
     # -- reading ----------------------------------------------------------------------------------
 
@@ -97,14 +94,14 @@ class Flights:
 
     def take_off(self, frame: Frame, reply: AtomicReply, now_ns: int) -> None:
         """The kernel took the frame. What is not on a plane any more has its last reader: this flip."""
-        assert self._parked is None
+        assert self.parked is None
         assert frame.number == self._count + 1
         self._count = frame.number
         self._hold(frame)
-        fence = next((fence for _, fence in reply.out_fences if fence >= 0), None)
-        if fence is None:
+        if not reply.out_fences:
             self._rise(frame, now_ns)
             return
+        ((_, fence),) = reply.out_fences
         try:
             if all(_is_last_reader(loan) for loan in self.planes - frame.planes):
                 frame.fence_on = self._timeline
@@ -125,15 +122,15 @@ class Flights:
         """It will not be shown."""
         if frame.image is not None:
             frame.image.in_use -= 1
-        for loan in sorted(frame.planes - self.planes, key=lambda loan: loan.update):
+        for loan in sorted(frame.planes - self.planes, key=BY_UPDATE):
             loan.planes -= 1
             self._stage.releases.settle(loan, now_ns)
 
     def _rise(self, frame: Frame, now_ns: int, *, fence: Fd | None = None) -> None:
         """`fence`: to be handed on as it is."""
-        assert self._in_air is None
-        frame.leaving = tuple(sorted(self.planes - frame.planes, key=lambda loan: loan.update))
-        self._in_air = frame
+        assert self.in_air is None
+        frame.leaving = tuple(sorted(self.planes - frame.planes, key=BY_UPDATE))
+        self.in_air = frame
         for loan in frame.leaving:
             loan.planes -= 1
             loan.leaving += 1
@@ -160,9 +157,9 @@ class Flights:
 
     def land(self, now_ns: int) -> Frame:
         """The frame in the air is on screen: all its readers, and the planes it replaced, are done."""
-        frame, before = self._in_air, self._on_screen
+        frame, before = self.in_air, self._on_screen
         assert frame is not None, "a flip event without a flip"
-        self._in_air, self._on_screen = None, frame
+        self.in_air, self._on_screen = None, frame
         self._stage.compositions.leave(frame)
         if before is not None and before.image is not None:
             before.image.in_use -= 1
@@ -193,15 +190,15 @@ class Flights:
 
     def park(self, frame: Frame) -> None:
         """The kernel keeps the frame until a user fence signals; it was told to put `frame.number` on ours."""
-        assert self._in_air is None
-        assert self._parked is None
+        assert self.in_air is None
+        assert self.parked is None
         frame.fence_on = self._user_timeline
-        self._count, self._parked = frame.number, frame
+        self._count, self.parked = frame.number, frame
         self._hold(frame)
 
     def promote(self, now_ns: int) -> Frame:
         """The user fence signalled: the parked frame is in the air."""
-        frame, self._parked = self._parked, None
+        frame, self.parked = self.parked, None
         assert frame is not None
         (told,) = self._stage.device.call(SyncobjQuery(handles=(frame.fence_on,))).points
         if told >= frame.number:
@@ -211,7 +208,7 @@ class Flights:
 
     def unpark(self, now_ns: int) -> Frame:
         """The kernel has given the parked frame up, and said so on our user timeline."""
-        frame, self._parked = self._parked, None
+        frame, self.parked = self.parked, None
         assert frame is not None
         self._let_go(frame, now_ns)
         self._drop_user_timeline()
@@ -219,7 +216,7 @@ class Flights:
 
     def recall(self, now_ns: int) -> Frame:
         """The kernel gave the frame up after all, when its user fence had signalled: what is on screen stays."""
-        frame, self._in_air = self._in_air, None
+        frame, self.in_air = self.in_air, None
         assert frame is not None
         for loan in frame.leaving:
             loan.planes += 1
@@ -242,12 +239,12 @@ class Flights:
 
     def close(self, now_ns: int) -> None:
         """The display is off: nobody reads anything any more, except jobs with a fence of their own."""
-        if self._parked is not None:
+        if self.parked is not None:
             self.unpark(now_ns)
-        if self._in_air is not None:
+        if self.in_air is not None:
             self.land(now_ns)
         if self._on_screen is not None:
-            for loan in sorted(self._on_screen.planes, key=lambda loan: loan.update):
+            for loan in sorted(self._on_screen.planes, key=BY_UPDATE):
                 loan.planes -= 1
                 self._stage.releases.settle(loan, now_ns)
             if self._on_screen.image is not None:
@@ -261,12 +258,12 @@ class Flights:
 
     def check_invariants(self) -> None:
         assert all(loan.planes > 0 for loan in self.planes)
-        if self._in_air is not None:
-            assert all(loan.leaving > 0 for loan in self._in_air.leaving)
-            assert all(loan.readers > 0 for loan in self._in_air.read)
-        if self._parked is not None:
-            assert self._in_air is None
-            assert all(loan.planes > 0 for loan in self._parked.planes)
+        if self.in_air is not None:
+            assert all(loan.leaving > 0 for loan in self.in_air.leaving)
+            assert all(loan.readers > 0 for loan in self.in_air.read)
+        if self.parked is not None:
+            assert self.in_air is None
+            assert all(loan.planes > 0 for loan in self.parked.planes)
 
 
 def _is_last_reader(loan: Loan) -> bool:

@@ -6,6 +6,7 @@ from syncline.compositor.core.buffer import Origin
 from syncline.compositor.core.loan import Loan
 from syncline.compositor.core.policy import ImplicitMode
 from syncline.compositor.core.release import export_point
+from syncline.compositor.core.syncobj import SyncPoint
 from syncline.kms_model.uapi import DeviceFile, Fd, SyncobjQuery
 
 
@@ -21,8 +22,10 @@ def in_fence(device: DeviceFile, loan: Loan, *, done_fence: Fd) -> Fd:
 
 def look_who_is_finished(device: DeviceFile, loans: Iterable[Loan]) -> None:
     """Whoever has signalled by now need not be waited for."""
-    asked = {loan: loan.acquire for loan in loans if loan.forwarded and loan.acquire is not None}
-    points = {loan: point for loan, point in asked.items() if point.value}  # 0 has no value to ask for
+    points: dict[Loan, SyncPoint] = {}
+    for loan in loans:
+        if loan.forwarded and loan.acquire is not None and loan.acquire.value:  # 0 has no value to ask for
+            points[loan] = loan.acquire
     if points:
         handles = tuple(point.timeline.handle for point in points.values())
         reached = device.call(SyncobjQuery(handles=handles)).points

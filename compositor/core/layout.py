@@ -32,6 +32,8 @@ class Layout:
         self._tell()
         for screen in self._screens:
             screen.look()
+        for screen in self._screens:
+            screen.adopt()
             screen.output.expect_composition(now_ns)
             screen.output.cue(Cue.DAMAGED, now_ns)
         for surface in self._placed:

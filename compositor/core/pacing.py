@@ -83,10 +83,12 @@ class Pacing:
 
     # -- latches and time -------------------------------------------------------------------------
 
-    def latched(self, surface: Surface, now_ns: int) -> None:
-        """A latching deadline of its output has passed, with or without something to latch."""
-        if surface in self._barriers:
-            self._barriers[surface] = now_ns
+    def latched(self, surfaces: Iterable[Surface], now_ns: int) -> None:
+        """A latching deadline of their output has passed, with or without something to latch."""
+        if self._barriers:
+            for surface in surfaces:
+                if surface in self._barriers:
+                    self._barriers[surface] = now_ns
 
     def has_barrier(self, surface: Surface) -> bool:
         return surface in self._barriers

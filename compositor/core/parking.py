@@ -65,11 +65,6 @@ class Parking:
         self._flights = flights
         self._departures = departures
 
-    @property
-    def frame(self) -> Frame | None:
-        """That waits now."""
-        return self._flights.parked
-
     def candidate(self, surface: Surface) -> ContentUpdate | None:
         """What a display that takes user fences could wait for, of a surface that is on one of its planes."""
         can = self._output.acquire_mode is AcquireMode.USER_FORWARD and self._crtc.takes_user_fences
@@ -102,7 +97,7 @@ class Parking:
 
     def is_reached(self, surface: Surface) -> bool:
         """The parked update of this surface has been applied: its point was reached."""
-        frame = self.frame
+        frame = self._flights.parked
         return frame is not None and frame.waiting is not None and is_content(frame.waiting, surface)
 
     def promote(self, now_ns: int) -> Frame:

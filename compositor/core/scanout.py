@@ -13,7 +13,9 @@ from itertools import islice, takewhile
 from typing import Final
 
 from syncline.compositor.core.buffer import Memory, Origin
+from syncline.compositor.core.composition import Image, Swapchain
 from syncline.compositor.core.display import Crtc, Plane, Show
+from syncline.compositor.core.extent import FIXED
 from syncline.compositor.core.geometry import Rect
 from syncline.compositor.core.scene import Element
 from syncline.kms_model.uapi import DeviceError, DeviceFile
@@ -32,25 +34,25 @@ class Arrangement:
     composed: list[Element] = field(default_factory=list)
 
 
-def show(memory: Memory, element: Element) -> Show:
-    """How a plane shows this element."""
-    return Show(memory.framebuffer(element.loan.buffer), element.extent.source, element.place)
-
-
 class Arranger:
     """Chooses for one output and remembers what the kernel said."""
 
-    def __init__(self, device: DeviceFile, memory: Memory, crtc: Crtc, screen: Rect) -> None:
+    def __init__(
+        self, device: DeviceFile, memory: Memory, crtc: Crtc, swapchain: Swapchain, screen: Rect
+    ) -> None:
         self._device = device
         self._memory = memory
         self._crtc = crtc
+        self._swapchain = swapchain
         self._screen = screen
+        self._source = Rect(0, 0, screen.width * FIXED, screen.height * FIXED)
+        """All of an image of ours."""
         self._answers: dict[tuple[object, ...], bool] = {}
 
-    def arrange(self, elements: list[Element], *, composition: Show) -> Arrangement:
-        """The best arrangement that the kernel accepts. `composition` is what the primary would show."""
+    def arrange(self, elements: list[Element]) -> Arrangement:
+        """The best arrangement that the kernel accepts."""
         for arrangement in self._candidates(elements):
-            if not arrangement.planes or self._is_possible(arrangement, composition):
+            if not arrangement.planes or self._is_possible(arrangement):
                 return arrangement
         return Arrangement(composed=elements)
 
@@ -109,29 +111,37 @@ class Arranger:
             parts.append((plane.id, corner, size, look, element.extent.source))
         return tuple(parts)
 
-    def _is_possible(self, arrangement: Arrangement, composition: Show) -> bool:
+    def _is_possible(self, arrangement: Arrangement) -> bool:
         key = self._key(arrangement)
         answer = self._answers.get(key)
         if answer is None:
             if len(self._answers) >= MAX_REMEMBERED:
                 self._answers.clear()
-            answer = self._ask(arrangement, composition)
+            answer = self._ask(arrangement)
             if answer is not None:
                 self._answers[key] = answer
         return bool(answer)
 
-    def _ask(self, arrangement: Arrangement, composition: Show) -> bool | None:
-        """None: the machine had other trouble, so ask again."""
+    def _ask(self, arrangement: Arrangement) -> bool | None:
+        """None: the machine had other trouble, so ask again. Compositions look alike, whichever image they are in."""
         try:
-            self._device.call(self._crtc.test(self.shows(arrangement, composition)))
+            self._device.call(self._crtc.test(self.shows(arrangement, self._swapchain.images[0])))
         except DeviceError as refusal:
             return False if refusal.errno in ABOUT_PLANES else None
         return True
 
-    def shows(self, arrangement: Arrangement, composition: Show) -> dict[Plane, Show | None]:
-        """Every plane of the CRTC with what it shows in this arrangement."""
+    # -- showing ----------------------------------------------------------------------------------
+
+    def shows(self, arrangement: Arrangement, image: Image | None) -> dict[Plane, Show | None]:
+        """Every plane of the CRTC with what it shows in this arrangement. None: no composition is in it."""
         shows: dict[Plane, Show | None] = dict.fromkeys(self._crtc.planes)
-        shows[self._crtc.primary] = composition
+        if image is not None:
+            shows[self._crtc.primary] = self.show_of(image)
         for plane, element in arrangement.planes.items():
-            shows[plane] = show(self._memory, element)
+            framebuffer = self._memory.framebuffer(element.loan.buffer)
+            shows[plane] = Show(framebuffer, element.extent.source, element.place)
         return shows
+
+    def show_of(self, image: Image) -> Show:
+        """That composition on the primary plane."""
+        return Show(self._memory.framebuffer(image.buffer), self._source, self._screen)

@@ -10,7 +10,7 @@ from syncline.compositor.core.composition import Swapchain
 from syncline.compositor.core.damage import Damage
 from syncline.compositor.core.darkening import Darkening
 from syncline.compositor.core.departure import Departures, TooLate
-from syncline.compositor.core.display import Crtc, Plane, Show
+from syncline.compositor.core.display import Crtc
 from syncline.compositor.core.flights import Flights
 from syncline.compositor.core.frame import Frame
 from syncline.compositor.core.geometry import Rect, Region
@@ -45,7 +45,7 @@ class Screen:
         self._swapchain = Swapchain(
             stage.device, stage.memory, stage.policy, width=screen.width, height=screen.height
         )
-        self._arranger = Arranger(stage.device, stage.memory, crtc, screen)
+        self._arranger = Arranger(stage.device, stage.memory, crtc, self._swapchain, screen)
         self._tearing = Tearing(crtc)
         self._damage = Damage(screen)
         self._flights = Flights(stage, self._swapchain.timeline)
@@ -61,6 +61,8 @@ class Screen:
         """Surfaces that the last latch put on planes: a new buffer of theirs needs no composition."""
         self.visible: dict[Surface, None] = {}
         """Surfaces of which a part can be seen here, hence whose updates make a new frame worthwhile."""
+        self._own: list[Surface] = []
+        """Of these, those whose main output this is: their callbacks and feedback follow our frames."""
 
     # -- the cycle --------------------------------------------------------------------------------
 
@@ -74,7 +76,7 @@ class Screen:
             self._flights.next_number, now_ns, now_ns, now_ns, painted.image, painted.point,
             is_first=True,
         )  # fmt: skip
-        show = self._departures.show_of(painted.image)
+        show = self._arranger.show_of(painted.image)
         blob = stage.device.call(ModeCreateBlob(data=encode_mode(self.output.mode))).blob_id
         request = self.crtc.light(show, mode_blob=blob, in_fence=painted.fence, user_data=frame.number)
         reply = stage.device.call(request)
@@ -97,7 +99,7 @@ class Screen:
             self._hurry(surface, now_ns)
 
     def _hurry(self, surface: Surface, now_ns: int) -> None:
-        if self._tearing.could_follow(surface, self._flights.planes, now_ns):
+        if surface.current.tearing and self._tearing.could_follow(surface, self._flights.planes, now_ns):
             self.output.hurry(now_ns)
 
     def repaint(self, now_ns: int) -> None:
@@ -108,16 +110,14 @@ class Screen:
 
     def latch(self, now_ns: int) -> None:
         """Fix what the next frame shows and give it to the kernel."""
-        elements = self._elements
-        arrangement = Arrangement(composed=elements)
-        if self._stage.policy.direct_scanout:
-            arrangement = self._arranger.arrange(elements, composition=self._departures.any_composition)
-        if not self._has_news(arrangement):
-            is_parked = self._parking.frame is not None or self._parking.try_to(arrangement, now_ns)
+        elements, parked = self._elements, self._flights.parked
+        is_direct = self._stage.policy.direct_scanout
+        arrangement = self._arranger.arrange(elements) if is_direct else Arrangement(composed=elements)
+        if not self._has_news() and not self._looks_new(arrangement):
+            is_parked = parked is not None or self._parking.try_to(arrangement, now_ns)
             self.output.cue(Cue.PARKED if is_parked else Cue.NOTHING, now_ns)
-            self._pass_barriers(now_ns)
+            self._stage.pacing.latched(self._own, now_ns)
             return
-        parked = self._parking.frame
         try:
             frame, arrangement = self._depart(arrangement, elements, now_ns)
         except TooLate:
@@ -128,11 +128,10 @@ class Screen:
             return
         if parked is not None:
             self._parking.given_up(parked, ECANCELED, now_ns)
-        for surface in self.visible:
-            if surface.main_output is self.output:
-                self._stage.feedback.latch(surface, frame)
-        if not frame.is_torn:  # F4
-            self._pass_barriers(now_ns)
+        for surface in self._own:
+            self._stage.feedback.latch(surface, frame)
+        if not frame.is_torn:  # else the deadline is yet to come, as it is when the kernel refused (F4)
+            self._stage.pacing.latched(self._own, now_ns)
         self._captures.copy(self.output, now_ns)
         self._direct = {element.surface for element in arrangement.planes.values()}
         self.output.margin.expects_composition = bool(frame.composed_point)
@@ -140,7 +139,7 @@ class Screen:
         self._stage.journal.latched(
             self.output.name, frame.number, target_ns=frame.target_ns,
             margin_ns=frame.target_ns - frame.planned_ns, how=frame.how,
-            updates=tuple(update.number for update in frame.updates), now_ns=now_ns,
+            updates=tuple([update.number for update in frame.updates]), now_ns=now_ns,
         )  # fmt: skip
 
     def _depart(
@@ -159,15 +158,10 @@ class Screen:
         return frame, arrangement
 
     def _may_tear(self, arrangement: Arrangement, now_ns: int) -> bool:
+        if not self._tearing.allows(arrangement, self._flights.planes, now_ns):
+            return False
         implicit = self._stage.policy.implicit
-        is_ready = not any(is_unfinished(element.loan, implicit) for element in arrangement.planes.values())
-        return is_ready and self._tearing.allows(arrangement, self._flights.planes, now_ns)
-
-    def _pass_barriers(self, now_ns: int) -> None:
-        """Not when the kernel refused or the frame was torn: the deadline is yet to come."""
-        for surface in self.visible:
-            if surface.main_output is self.output:
-                self._stage.pacing.latched(surface, now_ns)
+        return not any(is_unfinished(element.loan, implicit) for element in arrangement.planes.values())
 
     def flipped(self, flip: FlipComplete, now_ns: int) -> None:
         """The display took the frame at `flip.time_ns`."""
@@ -207,23 +201,26 @@ class Screen:
                 surface.shown_on.append(self.output)
         self.visible = now
 
-    def _has_news(self, arrangement: Arrangement) -> bool:
-        loans = frozenset(element.loan for element in arrangement.planes.values())
-        is_composed = self.crtc.primary not in arrangement.planes
-        return (
-            any(surface.main_output is self.output and surface.has_news for surface in self.visible)
-            or self._captures.is_asked(self.output)
-            or loans != self._flights.planes
-            or any(plane.shown != show for plane, show in self._client_shows(arrangement).items())
-            or (is_composed and bool(self._damage.since_last(arrangement.composed)))
-        )
+    def adopt(self) -> None:
+        """All outputs have looked: of those that show a surface one is its main output."""
+        self._own = [surface for surface in self.visible if surface.main_output is self.output]
 
-    def _client_shows(self, arrangement: Arrangement) -> dict[Plane, Show | None]:
-        """Planes with client content, and those that are to show nothing."""
-        shows = self._arranger.shows(arrangement, self._departures.any_composition)
-        if self.crtc.primary not in arrangement.planes:
-            del shows[self.crtc.primary]
-        return shows
+    def _has_news(self) -> bool:
+        """Somebody waits for the next frame."""
+        for surface in self._own:
+            if surface.fresh or surface.frame_callbacks:
+                return True
+        return self._captures.is_asked(self.output)
+
+    def _looks_new(self, arrangement: Arrangement) -> bool:
+        """It would look different from what is on screen, or at least show other buffers."""
+        if frozenset(element.loan for element in arrangement.planes.values()) != self._flights.planes:
+            return True
+        is_composed = self.crtc.primary not in arrangement.planes
+        for plane, show in self._arranger.shows(arrangement, None).items():
+            if plane.shown != show and not (is_composed and plane is self.crtc.primary):
+                return True
+        return is_composed and bool(self._damage.since_last(arrangement.composed))
 
     # -- frames that wait for user space ----------------------------------------------------------
 
@@ -234,7 +231,7 @@ class Screen:
 
     def waiting_in(self, flip: FlipComplete) -> ContentUpdate | None:
         """What was parked in the frame that flipped, if we have not heard yet that its point was reached."""
-        frame = self._parking.frame
+        frame = self._flights.parked
         return frame.waiting if frame is not None and frame.number == flip.user_data else None
 
     def _promote(self, now_ns: int) -> None:
@@ -249,7 +246,7 @@ class Screen:
     def dropped(self, event: FlipDropped, now_ns: int) -> ContentUpdate | None:
         """The kernel gave a frame up. Returns the update whose picture is lost by it."""
         lost = None
-        frame = self._parking.frame
+        frame = self._flights.parked
         if frame is not None and frame.number == event.user_data:
             lost = self._parking.dropped(event, now_ns)
         elif self._flights.is_in_air(event.user_data):
@@ -287,11 +284,11 @@ class Screen:
             if frame.composed_fence is not None:
                 self._stage.device.close_fd(frame.composed_fence)
                 frame.composed_fence = None
-        if self._parking.frame is not None:
+        if self._flights.parked is not None:
             self._parking.given_up(self._flights.unpark(now_ns), ECANCELED, now_ns)
         for surface in self.visible:
             surface.shown_on.remove(self.output)
-        self.visible = {}
+        self.visible, self._own = {}, []
         self._captures.stop(self.output, now_ns)
 
     def check_invariants(self) -> None:
@@ -299,7 +296,7 @@ class Screen:
         self._swapchain.check_invariants()
         self._flights.check_invariants()
         flying = self.output.phase in {Phase.FLIPPING, Phase.FLIPPING_STALE}
-        parked = self._parking.frame is not None
+        parked = self._flights.parked is not None
         assert flying == (self._flights.in_air is not None or (parked and flying))
         assert parked or self.output.phase is not Phase.PARKED
         now = self._stage.scene.elements(self.output)

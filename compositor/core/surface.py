@@ -99,11 +99,6 @@ class Surface:
     """When it came to be seen on its main output."""
 
     @property
-    def has_news(self) -> bool:
-        """Something that the next frame will have to answer."""
-        return bool(self.fresh or self.frame_callbacks)
-
-    @property
     def main_output(self) -> Output | None:
         """Whose frames its callbacks and feedback follow: the first of its outputs that really shows it."""
         for output in self.outputs:

@@ -13,8 +13,9 @@ from syncline.compositor.core.surface import Surface
 
 def wishes(surface: Surface, now_ns: int) -> bool:
     """It has new content for which it asked for an asynchronous flip, and whose time has come."""
-    times_ns = (update.state.target_time_ns or 0 for update in surface.fresh)
-    return surface.current.tearing and bool(surface.fresh) and all(time_ns <= now_ns for time_ns in times_ns)
+    if not surface.current.tearing or not surface.fresh:
+        return False
+    return all((update.state.target_time_ns or 0) <= now_ns for update in surface.fresh)
 
 
 class Tearing:

@@ -1,5 +1,6 @@
 """Barriers and times that do not hold, or hold too much; and their objects."""
 
+from collections.abc import Iterable
 from typing import Any
 
 from mutants.mutant import Broken, breaks
@@ -45,7 +46,7 @@ def takes_barriers_of_orphans(_check: Broken, self: WpFifoV1) -> None:
 
 
 @breaks("F4", at=(Pacing, "latched"), killed_by="FIF-02")
-def keeps_barriers(_latched: Broken, self: Pacing, surface: Surface, now_ns: int) -> None:
+def keeps_barriers(_latched: Broken, self: Pacing, surfaces: Iterable[Surface], now_ns: int) -> None:
     """A barrier does not fall with a latch, only after a second."""
 
 
