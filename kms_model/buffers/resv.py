@@ -66,6 +66,8 @@ class Resv:
 
     def singleton(self, clock: Clock, usage: Usage) -> Fence | None:
         """The pending fences as one: None, itself, or an array (dma_resv_get_singleton)."""
+        if not self._entries:
+            return None
         fences = list(self.pending(usage))
         if len(fences) <= 1:
             return fences[0] if fences else None

@@ -138,11 +138,12 @@ class _Call:
         display, state = self._display, self._state
         give_way(display, state, nonblock=nonblock)
         points = state.user_points
-        if points and nonblock:
-            await park(display, self._file, state, timeout_ns=self._request.timeout_ns)
-            return
-        if not all(point.reached for point in points):
-            raise NotYet(points=points)
+        if points:
+            if nonblock:
+                await park(display, self._file, state, timeout_ns=self._request.timeout_ns)
+                return
+            if not all(point.reached for point in points):
+                raise NotYet(points=points)
         await commit(display, state, nonblock=nonblock)
         if not nonblock:
             tell_end(display, state)

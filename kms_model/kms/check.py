@@ -31,8 +31,9 @@ async def check(display: Display, state: AtomicState) -> None:
         _check_writeback(state, connector, connector_state)
     await check_modeset(display, state)
     await check_planes(display, state)
-    if not state.allow_modeset and any(crtc_state.needs_modeset for crtc_state in state.crtcs.values()):
-        raise DeviceError(EINVAL, "a full modeset without ALLOW_MODESET")
+    for crtc_state in state.crtcs.values():
+        if crtc_state.needs_modeset and not state.allow_modeset:
+            raise DeviceError(EINVAL, "a full modeset without ALLOW_MODESET")
     check_user_points(state)
 
 
@@ -49,8 +50,9 @@ def _check_plane(plane: Plane, old: PlaneState, new: PlaneState) -> None:
     if x > _INT_MAX - width or y > _INT_MAX - height:
         raise DeviceError(ERANGE, "the CRTC rectangle overflows")
     check_source(new.fb, new.source)
-    if any(not _is_inside(clip, new.fb) for clip in new.damage or ()):
-        raise DeviceError(EINVAL, "a damage clip is empty or outside the framebuffer")
+    for clip in new.damage or ():
+        if not _is_inside(clip, new.fb):
+            raise DeviceError(EINVAL, "a damage clip is empty or outside the framebuffer")
     if old.crtc is not None and old.crtc is not new.crtc:
         raise DeviceError(EINVAL, "a plane cannot move from CRTC to CRTC in one commit")
 

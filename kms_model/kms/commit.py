@@ -18,6 +18,7 @@ from syncline.kms_model.kms.state import AtomicState
 from syncline.kms_model.kms.tail import Tail
 from syncline.kms_model.kms.user_points import accepted, check_out_points
 from syncline.kms_model.kms.waiting import wait_for_fences
+from syncline.kms_model.observer import Observer
 from syncline.kms_model.task import Completion
 from syncline.kms_model.trace import CommitTrace
 from syncline.kms_model.uapi import DeviceError
@@ -50,24 +51,28 @@ async def _worker(display: Display, tail: Tail) -> None:
 
 async def carry_out(display: Display, state: AtomicState, *, nonblock: bool) -> Tail:
     """Steps 6 and 7: the waits before the point of no return, and the swap. What is left is the tail."""
-    _show(display, state)
+    kernel = display.kernel
+    if kernel.observer is not None:
+        _show(kernel.observer, state)
     if not nonblock:
         await wait_for_fences(display, state, before_swap=True)
     await _wait_for_hardware(display, state)
     check_out_points(state)  # another commit may have been accepted while this one slept
     _swap(display, state)
-    if display.kernel.observer is not None:
-        display.kernel.observer.commit_accepted(accepted(state, parked=False))
-    if display.kernel.accesses is not None:
-        tell_flips(display, display.kernel.accesses, state)
-    _report(display, state, nonblock=nonblock)
+    if kernel.observer is not None:
+        kernel.observer.commit_accepted(accepted(state, parked=False))
+    if kernel.accesses is not None:
+        tell_flips(display, kernel.accesses, state)
+    if kernel.trace is not None:
+        kernel.report(_trace(kernel.now_ns, state, nonblock=nonblock))
     return Tail(display, state)
 
 
 async def refuse_if_busy(display: Display, state: AtomicState, *, nonblock: bool) -> None:
     """The EBUSY rule (kernel.md 3.5) and the throttle."""
     for crtc in state.crtcs:
-        await _stall(display, crtc, nonblock=nonblock)
+        if crtc.commits:
+            await _stall(display, crtc, nonblock=nonblock)
     for old_connector in state.old_connectors.values():
         _refuse_if_ahead(old_connector.commit, nonblock=nonblock)
     for old_plane in state.old_planes.values():
@@ -97,8 +102,7 @@ async def set_up(display: Display, state: AtomicState, *, nonblock: bool) -> Non
 async def _stall(display: Display, crtc: Crtc, *, nonblock: bool) -> None:
     """At most one commit in flight and one in cleanup per CRTC; triple buffering never gets here."""
     commits = crtc.commits
-    if commits:
-        _refuse_if_ahead(commits[0], nonblock=nonblock)
+    _refuse_if_ahead(commits[0], nonblock=nonblock)
     if len(commits) > 1:
         deadline_ns = display.kernel.now_ns + THROTTLE_NS
         if not await display.kernel.wait(commits[1].cleanup_done, deadline_ns=deadline_ns):
@@ -142,14 +146,10 @@ def _collect(display: Display, plane: PlaneState, usage: Usage) -> None:
 
 async def _wait_for_hardware(display: Display, state: AtomicState) -> None:
     """Interruptible until the hardware has taken what was committed before."""
-    before = [
-        old.commit
-        for table in (state.old_crtcs, state.old_connectors, state.old_planes)
-        for old in table.values()
-    ]
-    for previous in before:
-        if previous is not None and not previous.hw_done.done:
-            await display.kernel.wait(previous.hw_done)
+    for table in (state.old_crtcs, state.old_connectors, state.old_planes):
+        for old in table.values():
+            if old.commit is not None and not old.commit.hw_done.done:
+                await display.kernel.wait(old.commit.hw_done)
 
 
 def _swap(display: Display, state: AtomicState) -> None:
@@ -167,11 +167,8 @@ def _swap(display: Display, state: AtomicState) -> None:
         plane.state = new_plane
 
 
-def _show(display: Display, state: AtomicState) -> None:
-    """Let an observer know what the fences of this commit depend on."""
-    observer = display.kernel.observer
-    if observer is None:
-        return
+def _show(observer: Observer, state: AtomicState) -> None:
+    """Let it know what the fences of this commit depend on."""
     owed = [crtc.event.fence for crtc in state.crtcs.values() if crtc.event is not None]
     owed += [new.writeback.out_fence for new in state.connectors.values() if new.writeback is not None]
     observer.committed(
@@ -181,18 +178,13 @@ def _show(display: Display, state: AtomicState) -> None:
     )
 
 
-def _report(display: Display, state: AtomicState, *, nonblock: bool) -> None:
-    if display.kernel.trace is None:
-        return
-    display.kernel.report(
-        CommitTrace(
-            display.kernel.now_ns,
-            crtc_ids=tuple(crtc.id for crtc in state.crtcs),
-            fb_ids=tuple(plane.fb.id for plane in state.planes.values() if plane.fb is not None),
-            fences=sum(
-                plane.fence is not None and not plane.fence.signalled for plane in state.planes.values()
-            ),
-            nonblock=nonblock,
-            modeset=any(crtc.needs_modeset for crtc in state.crtcs.values()),
-        )
+def _trace(now_ns: int, state: AtomicState, *, nonblock: bool) -> CommitTrace:
+    fences = [plane.fence for plane in state.planes.values() if plane.fence is not None]
+    return CommitTrace(
+        now_ns,
+        crtc_ids=tuple(crtc.id for crtc in state.crtcs),
+        fb_ids=state.fb_ids,
+        fences=sum(not fence.signalled for fence in fences),
+        nonblock=nonblock,
+        modeset=any(crtc.needs_modeset for crtc in state.crtcs.values()),
     )

@@ -53,7 +53,7 @@ class Display:
         """Commits on their way, from parsing to cleanup: they keep framebuffers alive."""
         self.parked: dict[Crtc, Parked] = {}
         """Commits in PENDING_USER: at most one per CRTC, and it is in `states`, too."""
-        self._tickets = Tickets(kernel)
+        self.acquire_context = Tickets(kernel).acquire_context
         self._objects: dict[int, ModeObject] = {}
         self._orphans: list[Blob] = []
         """Destroyed blobs that a state still has: they keep their ids until then."""
@@ -105,15 +105,11 @@ class Display:
         )
 
     def find(self, id: int, kind: type[Object]) -> Object | None:
-        found = self.find_any(id)
-        return found if isinstance(found, kind) else None
-
-    def find_any(self, id: int) -> ModeObject | None:
         found = self._objects.get(id)
-        if self._orphans and found in self._orphans:
+        if isinstance(found, Blob) and found in self._orphans:
             self._bury_orphans()
-            return self._objects.get(id)
-        return found
+            found = self._objects.get(id)
+        return found if isinstance(found, kind) else None
 
     def connector(self, name: str) -> Connector:
         """A screen's, by its name; "" is the last one's. EINVAL: there is none."""
@@ -125,9 +121,6 @@ class Display:
         raise DeviceError(EINVAL, f"there is no output {name}, of {names}")
 
     # -- commits -------------------------------------------------------------------------------
-
-    def acquire_context(self, *, interruptible: bool) -> AcquireContext:
-        return self._tickets.acquire_context(interruptible=interruptible)
 
     def begin_state(
         self, context: AcquireContext, *, allow_modeset: bool = False, file: File | None = None

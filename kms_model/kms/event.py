@@ -51,13 +51,16 @@ class FlipEvent:
             self.fence.signal(time_ns)
         if self.point is not None:
             self.point.pay(crtc_id=crtc_id, time_ns=time_ns)
-        if self._file is not None and self._file.kernel.faults.strikes("lost-flip", self._file):
-            self.cancel()
-        if self._file is not None:
-            self._file.send_event(
+        file, self._file = self._file, None
+        if file is None:
+            return
+        faults = file.kernel.faults
+        if faults.armed and faults.strikes("lost-flip", file):
+            file.cancel_event()
+        else:
+            file.send_event(
                 FlipComplete(user_data=self.user_data, crtc_id=crtc_id, sequence=sequence, time_ns=time_ns)
             )
-            self._file = None
 
     def drop(self, *, crtc_id: int, status: int, time_ns: int) -> None:
         """Instead of `send`, for a commit that was accepted and will not be shown: the point gets `status`."""

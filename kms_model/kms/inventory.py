@@ -102,7 +102,7 @@ async def get_properties(display: Display, file: File, request: ModeObjGetProper
     A client without the ATOMIC capability is shown no property of atomic commits.
     """
     check_permission(file, master=False)
-    found = display.find_any(request.obj_id)
+    found = display.find(request.obj_id, ModeObject)
     if found is None:
         raise DeviceError(ENOENT, f"no object {request.obj_id}")
     if not found.properties:

@@ -78,7 +78,8 @@ class AcquireContext:
             if self._kernel.observer is not None:
                 self._kernel.observer.lock_released(lock)
         for lock in held:
-            lock.wake_oldest()
+            if lock.waiters:
+                lock.wake_oldest()
 
     def wound(self) -> None:
         self._wounded = True
@@ -101,7 +102,7 @@ class AcquireContext:
             await self._kernel.wait(woken, interruptible=self._interruptible)
         except Interrupted:
             lock.forget(woken)
-            if lock.owner is None:  # the wake-up may have been ours: pass it on
+            if lock.owner is None and lock.waiters:  # the wake-up may have been ours: pass it on
                 lock.wake_oldest()
             raise
         finally:
@@ -125,5 +126,4 @@ class ModesetLock:
         self.waiters = [waiter for waiter in self.waiters if waiter[1] is not woken]
 
     def wake_oldest(self) -> None:
-        if self.waiters:
-            min(self.waiters, key=lambda waiter: waiter[0])[1].complete()
+        min(self.waiters, key=lambda waiter: waiter[0])[1].complete()

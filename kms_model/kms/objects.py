@@ -96,6 +96,10 @@ class CrtcCommit:
         self.flip_done = Completion(_FLIP_DONE)
         self.cleanup_done = Completion(_CLEANUP_DONE)
 
+    @property
+    def is_on_screen(self) -> bool:
+        return self.hw_done.done and self.flip_done.done
+
 
 class CrtcState(msgspec.Struct, eq=False):
     active: bool = False

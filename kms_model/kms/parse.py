@@ -14,7 +14,7 @@ from syncline.kms_model.fences.sync_file import SyncFile
 from syncline.kms_model.file import File
 from syncline.kms_model.kms.display import Display
 from syncline.kms_model.kms.mode import is_valid
-from syncline.kms_model.kms.objects import Blob, Connector, Crtc, Framebuffer, Plane, WritebackJob
+from syncline.kms_model.kms.objects import Blob, Connector, Crtc, Framebuffer, ModeObject, Plane, WritebackJob
 from syncline.kms_model.kms.property import U64, Kind, Property, signed
 from syncline.kms_model.kms.readback import read_connector, read_crtc, read_plane
 from syncline.kms_model.kms.state import AtomicState
@@ -38,7 +38,7 @@ class Parser:
 
     async def set(self, object_id: int, prop_id: int, value: int) -> None:
         """One triple of the ioctl. ENOENT, EINVAL, EACCES, EFAULT as in kernel.md 3.1 and 3.2."""
-        found = self._display.find_any(object_id)
+        found = self._display.find(object_id, ModeObject)
         if found is None or not found.properties:
             raise DeviceError(ENOENT, f"no object {object_id} with properties")
         prop = found.properties.get(prop_id)
@@ -78,7 +78,7 @@ class Parser:
         if self._async_flip and value != read_plane(names, plane, state, prop) & U64:
             self._check_async(plane, prop)
         if prop is names.fb_id:
-            state.fb = self._framebuffer(value)
+            state.fb = self._display.find(value, Framebuffer)
         elif prop is names.crtc_id:
             await self._state.set_plane_crtc(plane, self._crtc(value))
         elif prop is names.in_fence_fd:
@@ -152,7 +152,7 @@ class Parser:
         elif prop is names.writeback_fb_id:
             if state.writeback is None:
                 state.writeback = WritebackJob()
-            state.writeback.fb = self._framebuffer(value)
+            state.writeback.fb = self._display.find(value, Framebuffer)
         elif prop is names.writeback_out_fence_ptr:
             if self._write_pointer(value):
                 self._state.writeback_pointers[connector] = value
@@ -169,9 +169,6 @@ class Parser:
             raise DeviceError(EFAULT, "an out-fence pointer outside the address space")
         self.written.append(pointer)
         return True
-
-    def _framebuffer(self, id: int) -> Framebuffer | None:
-        return self._display.find(id, Framebuffer)
 
     def _crtc(self, id: int) -> Crtc | None:
         crtc = self._display.find(id, Crtc)

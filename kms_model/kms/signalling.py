@@ -52,6 +52,8 @@ class Signalling:
 
     def install(self, written: list[int]) -> AtomicReply:
         """The commit stands: give the descriptors away. `written` pointers without a fence stay -1."""
+        if not written:
+            return AtomicReply()
         descriptors = self._display.kernel.descriptors
         fds = {pointer: publish_fence(descriptors, fence) for pointer, fence in self._fences}
         return AtomicReply(tuple((pointer, fds.get(pointer, Fd(-1))) for pointer in dict.fromkeys(written)))

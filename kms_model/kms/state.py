@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from errno import ECANCELED
+from itertools import islice
 from typing import Protocol, TypeVar
 
 from syncline.kms_model.file import File
@@ -148,7 +149,10 @@ class AtomicState:
     @property
     def user_points(self) -> tuple[UserPoint, ...]:
         """What it waits for in user space, plane by plane."""
-        return tuple(point for plane in self.planes.values() for point in plane.user_points)
+        points: tuple[UserPoint, ...] = ()
+        for plane in self.planes.values():
+            points += plane.user_points
+        return points
 
     @property
     def fb_ids(self) -> tuple[int, ...]:
@@ -191,5 +195,10 @@ class AtomicState:
 
 
 def _in_order(table: dict[Placed, State]) -> dict[Placed, State]:
-    """Objects in the order that the hardware has them, whatever order the ioctl named them in."""
-    return table if len(table) == 1 else dict(sorted(table.items(), key=lambda item: item[0].index))
+    """Objects in the order that the hardware has them, whatever order the ioctl named them in. The last one is new."""
+    if len(table) == 1:
+        return table
+    new, before = islice(reversed(table), 2)
+    if before.index < new.index:
+        return table
+    return dict(sorted(table.items(), key=lambda item: item[0].index))

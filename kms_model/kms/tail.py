@@ -4,9 +4,10 @@ The three completions mark its progress: hw_done when the hardware is programmed
 vblank that shows it, cleanup_done when the old buffers are let go (kernel.md 3.3, 3.6).
 """
 
-from collections.abc import Iterator
+from functools import partial
 from typing import Final
 
+from syncline.kms_model.accesses import AccessObserver
 from syncline.kms_model.kms.display import Display
 from syncline.kms_model.kms.objects import Crtc, CrtcCommit, CrtcState
 from syncline.kms_model.kms.state import AtomicState
@@ -44,25 +45,18 @@ class Tail:
     # -- step 9 --------------------------------------------------------------------------------
 
     async def _wait_for_dependencies(self) -> None:
-        for what, previous in self._previous():
-            await self._wait(previous, what)
-
-    def _previous(self) -> Iterator[tuple[str, CrtcCommit]]:
         state = self._state
-        for crtc, old_crtc in state.old_crtcs.items():
-            if old_crtc.commit is not None:
-                yield f"CRTC {crtc.id}", old_crtc.commit
-        for connector, old_connector in state.old_connectors.items():
-            if old_connector.commit is not None:
-                yield f"connector {connector.id}", old_connector.commit
-        for plane, old_plane in state.old_planes.items():
-            if old_plane.commit is not None:
-                yield f"plane {plane.id}", old_plane.commit
+        for kind, olds in (
+            ("CRTC", state.old_crtcs),
+            ("connector", state.old_connectors),
+            ("plane", state.old_planes),
+        ):
+            for thing, old in olds.items():
+                if old.commit is not None and not old.commit.is_on_screen:
+                    await self._wait(old.commit, f"{kind} {thing.id}")
 
     async def _wait(self, previous: CrtcCommit, what: str) -> None:
         for name, completion in (("hw_done", previous.hw_done), ("flip_done", previous.flip_done)):
-            if completion.done:  # as nearly always: no need to lie down
-                continue
             deadline_ns = self._kernel.now_ns + DEPENDENCY_NS
             if not await self._kernel.wait(completion, deadline_ns=deadline_ns, interruptible=False):
                 self._display.warn(name, f"{what}: {name} timed out")
@@ -73,7 +67,8 @@ class Tail:
         for crtc, new in self._state.crtcs.items():
             if new.needs_modeset and self._state.old_crtcs[crtc].active:
                 crtc.showing = crtc.arming = None
-                self._tell_shown(new, None)
+                if self._kernel.accesses is not None:
+                    self._tell_shown(self._kernel.accesses, new, None)
                 if crtc.vblank.running:
                     crtc.vblank.stop()
 
@@ -103,7 +98,7 @@ class Tail:
     def _arm(self, crtc: Crtc, new: CrtcState, image: Scanout | None) -> None:
         crtc.arming = image
         crtc.vblank.vary(_vrr_min_mhz(new))
-        crtc.vblank.arm(lambda sequence, time_ns: self._finish(crtc, new, image, sequence, time_ns))
+        crtc.vblank.arm(partial(self._finish, crtc, new, image))
 
     def _tear(self, crtc: Crtc, new: CrtcState, image: Scanout | None) -> None:
         """In the middle of a frame, which is over for the event: it tells the last vblank (3.7)."""
@@ -129,7 +124,8 @@ class Tail:
     def _show(self, crtc: Crtc, new: CrtcState, image: Scanout | None, sequence: int, time_ns: int) -> None:
         crtc.showing = None if image is None else image.latched(sequence=sequence, time_ns=time_ns)
         crtc.arming = None
-        self._tell_shown(new, image)
+        if self._kernel.accesses is not None:
+            self._tell_shown(self._kernel.accesses, new, image)
         if self._kernel.trace is not None:
             self._kernel.report(
                 FlipTrace(
@@ -141,9 +137,8 @@ class Tail:
                 )
             )
 
-    def _tell_shown(self, new: CrtcState, image: Scanout | None) -> None:
-        accesses = self._kernel.accesses
-        if accesses is not None and new.commit is not None:
+    def _tell_shown(self, accesses: AccessObserver, new: CrtcState, image: Scanout | None) -> None:
+        if new.commit is not None:
             accesses.shown(new.commit, [layer.gem.resv for layer in image.layers] if image else ())
 
     def _send(self, crtc: Crtc, new: CrtcState, sequence: int, time_ns: int) -> None:

@@ -86,7 +86,8 @@ def check_user_points(state: AtomicState) -> None:
             raise DeviceError(EINVAL, f"plane {plane.id} waits for a user fence but shows nothing")
         if dma_out and _has_user_fence(new):
             raise Mixed("a dma_fence of a buffer with an implicit user fence (UR15)")
-    check_out_points(state)
+    if state.out_points:
+        check_out_points(state)
     if not state.user_points:
         return
     if dma_out:

@@ -10,6 +10,7 @@ time, and an armed flip moves the next vblank forward, to now or to the end of t
 """
 
 from collections.abc import Callable
+from operator import itemgetter
 from typing import Final
 
 from syncline.kms_model.kernel import Kernel
@@ -19,6 +20,7 @@ from syncline.kms_model.uapi import ModeInfo
 
 NS_PER_MS: Final = 1_000_000
 _MHZ_NS: Final = 1_000_000_000_000
+_SEQUENCE: Final = itemgetter(0)
 
 Entry = Callable[[int, int], None]
 """Told the sequence and the time of its vblank."""
@@ -27,10 +29,20 @@ Entry = Callable[[int, int], None]
 class Grid:
     """The instants of vblanks, from a first one on. Frames are fractions of a nanosecond: no drift."""
 
-    __slots__ = ("_before_ns", "_count", "_denominator", "_frame", "_idle_frame", "_start_ns", "mode")
+    __slots__ = (
+        "_before_ns",
+        "_count",
+        "_denominator",
+        "_frame",
+        "_idle_frame",
+        "_start_ns",
+        "mode",
+        "varies",
+    )
 
     def __init__(self, mode: ModeInfo, *, start_ns: int, count: int, vrr_min_mhz: int = 0) -> None:
         self.mode = mode
+        self.varies = False
         self._frame = mode.htotal * mode.vtotal * NS_PER_MS
         self._denominator = mode.clock_khz
         self._start_ns = self._before_ns = start_ns
@@ -38,10 +50,7 @@ class Grid:
         self._idle_frame = self._frame
         if vrr_min_mhz:
             self._idle_frame = max(self._frame, _MHZ_NS * self._denominator // vrr_min_mhz)
-
-    @property
-    def varies(self) -> bool:
-        return self._idle_frame > self._frame
+            self.varies = self._idle_frame > self._frame
 
     def time_of(self, count: int) -> int:
         """When vblank `count` is (or was), if nobody flips on a screen with variable refresh."""
@@ -81,13 +90,10 @@ class Vblank:
         self._grid: Grid | None = None
         self._count = 0
         self._time_ns = 0
+        self.running = False
         self._queue: list[tuple[int, Entry]] = []
         self._timer: Deadline | None = None
         self._vrr_min_mhz = 0
-
-    @property
-    def running(self) -> bool:
-        return self._grid is not None
 
     def last(self) -> tuple[int, int]:
         """Number and time of the newest vblank; of the last before it stopped, (0, now) if it never ran."""
@@ -113,6 +119,7 @@ class Vblank:
         start_ns = now_ns - self._lead_ns
         self._grid = Grid(mode, start_ns=start_ns, count=count + 1, vrr_min_mhz=vrr_min_mhz)
         self._vrr_min_mhz = vrr_min_mhz
+        self.running = True
 
     def vary(self, vrr_min_mhz: int) -> None:
         """Variable refresh down to `vrr_min_mhz` from the newest vblank on; 0: fixed again."""
@@ -126,6 +133,7 @@ class Vblank:
         """drm_crtc_vblank_off. Whoever still waits is told the last vblank there was."""
         count, time_ns = self.last()
         self._grid = None
+        self.running = False
         queue, self._queue = self._queue, []
         self._rebook()
         for _, entry in queue:
@@ -134,7 +142,7 @@ class Vblank:
     def arm(self, entry: Entry) -> None:
         """drm_crtc_arm_vblank_event: at the coming vblank."""
         assert self._grid is not None, "no vblank on a CRTC that is off"
-        count, _ = self.last()
+        count = self._grid.count_at(self._kernel.now_ns)
         if self._grid.varies:
             self._grid.pull(self._kernel.now_ns)
         self.queue(count + 1, entry)
@@ -166,14 +174,15 @@ class Vblank:
             self._timer.cancel()
             self._timer = None
         if self._queue and self._grid is not None:
-            when_ns = self._grid.time_of(min(sequence for sequence, _ in self._queue))
+            sequence, _ = min(self._queue, key=_SEQUENCE)
+            when_ns = self._grid.time_of(sequence)
             self._timer = self._kernel.call_at(when_ns, self._interrupt)
 
     def _interrupt(self) -> None:
         """The vblank irq: everybody whose number has come, in the order they queued."""
         assert self._grid is not None, "the timer is cancelled with the grid"
         self._timer = None
-        sequence = min(sequence for sequence, _ in self._queue)
+        sequence, _ = min(self._queue, key=_SEQUENCE)
         due = [entry for wanted, entry in self._queue if wanted == sequence]
         self._queue = [queued for queued in self._queue if queued[0] != sequence]
         time_ns = self._grid.time_of(sequence)

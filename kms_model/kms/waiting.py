@@ -10,12 +10,11 @@ async def wait_for_fences(display: Display, state: AtomicState, *, before_swap: 
 
     No fence has a time limit, and one that ends in error counts as done (H8).
     """
-    _hint_deadline(display, state)
+    waiting = [(plane, new, new.fence) for plane, new in state.planes.items() if new.fence is not None]
+    if waiting and display.profile.deadline_hints:
+        _hint_deadline(state)
     kernel = display.kernel
-    for plane, new in state.planes.items():
-        fence = new.fence
-        if fence is None:
-            continue
+    for plane, new, fence in waiting:
         if new.fb is None:
             if not display.quirks.disabled_plane_fence_leaks:
                 new.fence = None
@@ -31,10 +30,8 @@ async def wait_for_fences(display: Display, state: AtomicState, *, before_swap: 
         new.fence = None
 
 
-def _hint_deadline(display: Display, state: AtomicState) -> None:
+def _hint_deadline(state: AtomicState) -> None:
     """Tell the fences when the earliest screen of this commit wants them. Not for CRTCs in a modeset."""
-    if not display.profile.deadline_hints:
-        return
     vblanks = [
         crtc.vblank.deadline_ns()
         for crtc, new in state.crtcs.items()

@@ -5,6 +5,7 @@ from errno import EFAULT, EINVAL
 
 from igt.kms import KmsProgram, picture, show
 
+from syncline.kms_model.kms.objects import Blob
 from syncline.kms_model.uapi import BAD_POINTER, FORMAT_XRGB8888, AtomicFlag as Flag
 
 program = KmsProgram("kms_writeback", writeback=True)
@@ -34,7 +35,7 @@ def fence(pointer):
 @program.subtest("writeback-pixel-formats")
 def pixel_formats(client):
     blob = client.read("writeback0", "WRITEBACK_PIXEL_FORMATS")
-    data = client.world.device.kms.display.find_any(blob).data
+    data = client.world.device.kms.display.find(blob, Blob).data
     assert [each for (each,) in struct.iter_unpack("<I", data)] == [FORMAT_XRGB8888]
 
 
