@@ -14,6 +14,8 @@ MODULES: Final = (
     "test_life_cycle",
     "test_trees",
     "test_core",
+    "test_shell",
+    "test_numbers",
     "test_presentation",
     "test_fifo",
     "test_timing",

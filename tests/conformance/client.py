@@ -11,6 +11,7 @@ from syncline.conformance.verdict import Failure, Skip
 from syncline.protocol import schema
 from syncline.protocol.display import Display, Registry
 from syncline.protocol.errors import ProtocolError
+from syncline.protocol.object import NewId, Object
 from syncline.protocol.trace import Said
 from syncline.protocol.transport import Transport
 from syncline.protocol.wire import Wire
@@ -151,6 +152,14 @@ class Client:
                 return name, version
         raise Skip(interface)
 
+    def new_id(self, interface: str, number: int) -> NewId:
+        """A number for a new object that need not be free: only the compositor is asked."""
+        return NewId(self.connection, id=number, interface=interface, version=1)
+
+    def pretend(self, interface: str, number: int) -> Thing:
+        """Our end of an object that the compositor has never heard of."""
+        return thing(interface)(self.new_id(interface, number), self.world.now_ns)
+
     # Things to show.
 
     def surface(self) -> Thing:
@@ -189,7 +198,7 @@ class Client:
 
     # Judging.
 
-    def expect_error(self, culprit: Thing, *names: str) -> str:
+    def expect_error(self, culprit: Object, *names: str) -> str:
         """The compositor has to throw us out with one of these errors of that object. Raises Failure."""
         answers: list[int] = []
         self.display.sync(answers.append)
@@ -205,7 +214,7 @@ class Client:
             raise Failure(f"{self.end}; expected {expected}")
         return f"error {_spelt(error.interface, error.object_id, error.code)}"
 
-    def expect_any_error(self, acceptable: Collection[tuple[Thing, str]]) -> str:
+    def expect_any_error(self, acceptable: Collection[tuple[Object, str]]) -> str:
         """The same with errors of several objects. Raises Failure."""
         self.world.until(lambda: self.is_over, within_ns=ANSWER_NS)
         self.forgiven = True

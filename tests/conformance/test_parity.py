@@ -16,7 +16,7 @@ from syncline.protocol.errors import ProtocolError
 
 X = RunClass.X
 NEEDS: Final = (SYNCOBJ, DMABUF)
-COMPARED: Final = ("VAL-0", "VAL-1", "VAL-20", "VAL-21", "VAL-23", "OBJ-0", "COR-0")
+COMPARED: Final = ("VAL-0", "VAL-1", "VAL-20", "VAL-21", "VAL-23", "OBJ-0", "COR-0", "XDG-0", "IDS-0")
 ROUNDS: Final = 60
 UNREAD: Final = 25_000
 """Answers to be left unread: more than a compositor keeps for one client."""

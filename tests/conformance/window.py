@@ -104,10 +104,12 @@ class Frame:
 class Canvas:
     """A wl_surface of any role. `sync` is its explicit-sync object, if it has one."""
 
-    def __init__(self, trial: Trial, client: Client, *, explicit: bool = True) -> None:
+    def __init__(
+        self, trial: Trial, client: Client, *, explicit: bool = True, wl: Thing | None = None
+    ) -> None:
         self.trial = trial
         self.client = client
-        self.wl = client.surface()
+        self.wl = wl or client.surface()
         self.sync: Thing | None = client.sync_surface(self.wl) if explicit else None
 
     @property
@@ -191,9 +193,16 @@ class Canvas:
 class Window(Canvas):
     """A toplevel, configured and ready for its first buffer."""
 
-    def __init__(self, trial: Trial, client: Client | None = None, *, explicit: bool = True) -> None:
+    def __init__(
+        self,
+        trial: Trial,
+        client: Client | None = None,
+        *,
+        explicit: bool = True,
+        wl: Thing | None = None,
+    ) -> None:
         client = client or trial.client()
-        super().__init__(trial, client, explicit=explicit)
+        super().__init__(trial, client, explicit=explicit, wl=wl)
         self.xdg = client.bind("xdg_wm_base").make("get_xdg_surface", self.wl)
         self.toplevel = self.xdg.make("get_toplevel")
         self.configure()

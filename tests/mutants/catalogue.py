@@ -8,6 +8,7 @@ from mutants import (
     buffers,
     core,
     machine,
+    numbers,
     objects,
     pacing,
     presentation,
@@ -35,6 +36,7 @@ MODULES: Final = (
     pacing,
     buffers,
     machine,
+    numbers,
     wires,
 )
 

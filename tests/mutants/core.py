@@ -3,7 +3,7 @@
 from typing import Any
 
 from mutants.mutant import Broken, breaks
-from syncline.compositor.core import commits
+from syncline.compositor.core import commits, roles
 from syncline.compositor.core.commits import Commits
 from syncline.compositor.core.compositor import Compositor
 from syncline.compositor.core.errors import Violation
@@ -13,7 +13,7 @@ from syncline.compositor.core.frame import Frame
 from syncline.compositor.core.loan import Loan
 from syncline.compositor.core.release import Releases
 from syncline.compositor.core.roles import Shell
-from syncline.compositor.core.shell import XdgSurface
+from syncline.compositor.core.shell import Configuration, WindowState, XdgSurface
 from syncline.compositor.core.state import UNATTACHED, PendingState
 from syncline.compositor.core.surface import ContentUpdate, Surface
 from syncline.compositor.wayland import surface as wire_surface
@@ -184,6 +184,57 @@ def stays_configured(committed: Broken, self: Shell, update: ContentUpdate) -> N
     """A window that was unmapped goes on as it was."""
     if update.state.attached is not None:
         committed(self, update)
+
+
+def _unsent(serial: int) -> Configuration:
+    return Configuration(serial, WindowState.NORMAL)
+
+
+@breaks("X3", at=(Shell, "ack_configure"), killed_by="XDG-01 XDG-02 XDG-03")
+def takes_any_serial(ack: Broken, self: Shell, xdg: XdgSurface, serial: int) -> None:
+    """Whatever serial is acknowledged, it is taken."""
+    if all(each.serial != serial for each in xdg.sent):
+        xdg.sent.append(_unsent(serial))
+    ack(self, xdg, serial)
+
+
+@breaks("X3", at=(Shell, "ack_configure"), killed_by="XDG-01")
+def takes_serials_of_other_windows(ack: Broken, self: Shell, xdg: XdgSurface, serial: int) -> None:
+    """What one window was sent any other may acknowledge."""
+    if any(sent.serial == serial for each in self._xdg.values() if each is not xdg for sent in each.sent):
+        xdg.sent.append(_unsent(serial))
+    ack(self, xdg, serial)
+
+
+@breaks("X3", at=(Shell, "ack_configure"), killed_by="XDG-02")
+def takes_a_serial_twice(ack: Broken, self: Shell, xdg: XdgSurface, serial: int) -> None:
+    """The serial that was acknowledged last may be acknowledged again."""
+    ack(self, xdg, serial)
+    xdg.sent.appendleft(_unsent(serial))
+
+
+@breaks("X3", at=(Shell, "ack_configure"), killed_by="XDG-03")
+def takes_older_serials(ack: Broken, self: Shell, xdg: XdgSurface, serial: int) -> None:
+    """What was passed over may be acknowledged later."""
+    older = [each for each in xdg.sent if each.serial < serial]
+    ack(self, xdg, serial)
+    xdg.sent.extendleft(reversed(older))
+
+
+@breaks("X3 X2", at=(Shell, "ack_configure"), killed_by="XDG-04")
+def wants_every_serial(ack: Broken, self: Shell, xdg: XdgSurface, serial: int) -> None:
+    """No configure may be passed over."""
+    if xdg.sent and xdg.sent[0].serial < serial:
+        raise Violation(XdgSurfaceEnums.Error.INVALID_SERIAL, "not in turn")
+    ack(self, xdg, serial)
+
+
+@breaks("X1 X6", at=(roles, "_reset"), killed_by="XDG-05")
+def remembers_serials_over_an_unmap(reset: Broken, xdg: XdgSurface) -> None:
+    """A configure from before the unmap may still be acknowledged, and then there may be a buffer."""
+    sent = list(xdg.sent)
+    reset(xdg)
+    xdg.sent.extend(sent)
 
 
 # Damage.
