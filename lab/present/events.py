@@ -21,6 +21,7 @@ from syncline.kms_model.trace import (
 )
 from syncline.lab.demo.ledger import NO_BUFFER
 from syncline.lab.present.stage import Stage
+from syncline.lab.present.standstill import NOBODY, Statement
 
 DeviceEvent = (
     FenceSignalled | JobTrace | CommitTrace | FlipTrace | OutPointTrace | DropTrace | WaitTrace | Warn
@@ -57,11 +58,13 @@ class Events:
     """By `Take.key`: on which compositor, and the title of the client there."""
     compositor: list[report.ReportEvent] = field(default_factory=list)
     device: list[DeviceEvent] = field(default_factory=list)
+    witness: Statement = NOBODY
 
 
-def read_events(stage: Stage, takes: Iterable[Take]) -> Events:
-    """What everybody wrote to its file. Our own compositor's are those of `stage`."""
-    events = Events()
+def read_events(stage: Stage, takes: Iterable[Take], witness: Path) -> Events:
+    """What everybody wrote to its file, and the witness to its last line. Our own compositor's are those of `stage`."""
+    statement = msgspec.json.decode(witness.read_bytes().splitlines()[-1], type=Statement)
+    events = Events(witness=statement)
     for take in takes:
         events.clients[take.key] = decoded(take.events, msgspec.json.Decoder(ClientEvent))
     if stage.events is not None:

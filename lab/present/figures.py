@@ -76,12 +76,14 @@ def _name_marks(figure: Figure) -> None:
 
 
 def _draw_frames(dots: Axes, rows: Sequence[Row], top_ms: float) -> None:
-    """A mark per frame, of three kinds."""
+    """A mark per frame, of four kinds."""
     marks: dict[tuple[str, str, str], list[tuple[int, float]]] = {}
     for index, row in enumerate(rows):
         value_ms = (row.c2p_ns or 0) / NS_PER_MS
         if value_ms > top_ms:
             mark = ("^", VERMILION, "beyond the scale")
+        elif row.missed_by_machine:
+            mark = ("+", ORANGE, "missed, as the machine stood still")
         elif row.missed_vblanks:
             mark = ("x", VERMILION, "missed vblanks")
         else:

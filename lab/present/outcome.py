@@ -10,6 +10,7 @@ from syncline.lab.present.plan import Options
 from syncline.lab.present.ratio import Ratio, Sample, ratio
 from syncline.lab.present.rows import SCHEMA, Row, by_name, counted
 from syncline.lab.present.run import Recording, Turn
+from syncline.lab.present.standstill import Statement
 from syncline.lab.spread import Spread, spread, total
 
 READINGS: Final = {
@@ -52,6 +53,8 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
     cpu_per_frame_ns: int | None
     columns: dict[str, Spread]
     note: str
+    missed_by_machine: int | None
+    missed_before_arrival: int | None
 
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):
@@ -65,6 +68,7 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     clients: int
     turns: int
     machine: Machine
+    witness: Statement
     scheduling: dict[str, str]
     results: Sequence[Result]
     ratios: Sequence[Ratio]
@@ -74,7 +78,11 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     def sentences(self) -> list[str]:
         """How far the numbers can be trusted, and under which conditions they were found."""
         ran = ", ".join(f"{name} under {policy}" for name, policy in self.scheduling.items())
-        return [*self.machine.sentences, f"Scheduling: {ran}; clients under SCHED_OTHER."]
+        return [
+            *self.machine.sentences,
+            self.witness.sentence,
+            f"Scheduling: {ran}; {self.witness.conditions}; clients under SCHED_OTHER.",
+        ]
 
 
 def judge(options: Options, recording: Recording) -> Outcome:
@@ -88,6 +96,7 @@ def judge(options: Options, recording: Recording) -> Outcome:
         clients=options.clients,
         turns=options.turns,
         machine=recording.machine,
+        witness=recording.events.witness,
         scheduling=recording.scheduling,
         results=[_result(name, rows[name], turns[name], recording.versions) for name in recording.names],
         ratios=list(_ratios(options, recording, rows, turns)),
@@ -117,6 +126,8 @@ def _result(name: str, rows: Sequence[Row], turns: Sequence[Turn], versions: Map
         cpu_per_frame_ns=sum(sum(turn.cpu_ns) for turn in turns) // len(shown) if shown else None,
         columns={column: each for column, each in spreads.items() if each is not None},
         note=_note(first.compositor, committed=len(rows), shown=len(shown)),
+        missed_by_machine=total(row.missed_by_machine for row in kept),
+        missed_before_arrival=total(row.missed_before_arrival for row in kept),
     )
 
 

@@ -51,7 +51,8 @@ The first tenth of a client's frames in each turn, at most 30, is left out of ev
 <h2>Every frame</h2>
 <figure>{{ latency }}
 <figcaption>A dot is a frame; a dotted line is one more refresh. A good median lies low in the first band; dots in
-higher bands were late. A cross is a frame that missed the first vblank it could have had.</figcaption></figure>
+higher bands were late. A cross is a frame that missed the first vblank it could have had,
+an upright one if the machine stood still then.</figcaption></figure>
 
 <h2>Where the time went</h2>
 <figure>{{ parts }}
@@ -112,6 +113,8 @@ COUNTS: Final = {
     "missed_vblanks": "refreshes between the first vblank after the commit and the one that showed it",
     "missed_by_client": "of these, gone by while the update was not ready",
     "missed_by_compositor": "of these, gone by though it was ready",
+    "missed_by_machine": "of these, gone by while the machine stood still",
+    "missed_before_arrival": "of these, latched for before the commit had arrived",
     "over_two_refreshes": "frames that took longer than two refreshes",
     "cpu_per_frame_ns": "CPU time of compositor and device per frame shown",
 }

@@ -18,8 +18,9 @@ from syncline.compositor.core import report
 from syncline.kms_model.trace import JobTrace
 from syncline.lab.present.events import DeviceEvent, Events, Take, releases, updates_of
 from syncline.lab.present.plan import OURS
+from syncline.lab.present.standstill import Course, Statement, share
 
-SCHEMA: Final = 1
+SCHEMA: Final = 2
 """Of a row. It rises when a column changes its meaning or goes; new columns come at the end."""
 
 WARM_UP_SHARE: Final = 10
@@ -64,6 +65,8 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     missed_by_client: int | None = None
     missed_by_compositor: int | None = None
     latch_margin_ns: int | None = None
+    missed_by_machine: int | None = None
+    missed_before_arrival: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +96,7 @@ def rows_of(take: Take, events: Events) -> list[Row]:
             life=lives.get(index),
             painted_ns=painted.get(commit.frame),
             released_ns=released.get(commit.frame),
+            witness=events.witness,
         )
         for index, commit in enumerate(commits)
     ]
@@ -107,6 +111,7 @@ def _row(
     life: Life | None,
     painted_ns: int | None,
     released_ns: int | None,
+    witness: Statement,
 ) -> Row:
     row = Row(
         name=take.name,
@@ -138,23 +143,51 @@ def _row(
         missed_vblanks=missed_vblanks(shown),
         flip_to_release_ns=None if released_ns is None else released_ns - shown.presented_ns,
     )
-    return row if life is None else _with_parts(row, commit, shown, life, painted_ns)
+    if life is None or life.frame is None:
+        return row
+    row = _with_parts(row, commit, life, life.frame, painted_ns)
+    return _with_misses(row, life, life.frame, witness)
 
 
-def _with_parts(row: Row, commit: Committed, shown: Presented, life: Life, painted_ns: int | None) -> Row:
-    frame = life.frame
-    if frame is None or frame.latched_ns is None or frame.ready_ns is None:
+def _with_parts(
+    row: Row, commit: Committed, life: Life, frame: report.FrameReport, painted_ns: int | None
+) -> Row:
+    if frame.latched_ns is None or frame.ready_ns is None or row.presented_ns is None:
         return row
     acquire_ns = max(commit.t_ns, painted_ns or commit.t_ns)
     return msgspec.structs.replace(
         row,
         commit_to_acquire_ns=acquire_ns - commit.t_ns,
         acquire_to_latch_ns=frame.latched_ns - acquire_ns,
-        latch_to_flip_ns=shown.presented_ns - frame.latched_ns,
+        latch_to_flip_ns=row.presented_ns - frame.latched_ns,
         acquire_to_ready_ns=frame.ready_ns - acquire_ns,
-        missed_by_client=frame.missed_by_client,
-        missed_by_compositor=frame.missed_by_us,
         latch_margin_ns=life.margin_ns,
+    )
+
+
+def _with_misses(row: Row, life: Life, frame: report.FrameReport, witness: Statement) -> Row:
+    """Whose they are. Nothing where their number is not known."""
+    if row.missed_vblanks is None or row.presented_ns is None or row.refresh_ns is None:
+        return row
+    misses = share(
+        Course(
+            commit_ns=row.commit_ns,
+            received_ns=life.received_ns,
+            presented_ns=row.presented_ns,
+            refresh_ns=row.refresh_ns,
+            margin_ns=life.margin_ns or 0,
+            missed=row.missed_vblanks,
+            not_ready=frame.missed_by_client,
+            unused=frame.missed_by_us,
+        ),
+        witness,
+    )
+    return msgspec.structs.replace(
+        row,
+        missed_by_client=misses.by_client,
+        missed_by_compositor=misses.by_compositor,
+        missed_by_machine=misses.by_machine,
+        missed_before_arrival=misses.before_arrival,
     )
 
 

@@ -21,9 +21,10 @@ from syncline.lab.present.machine import Machine, Probe, cpu_ns, memory_bytes
 from syncline.lab.present.plan import OURS, Options, Sync, client_words
 from syncline.lab.present.process import Process
 from syncline.lab.present.rows import Row, rows_of
-from syncline.lab.present.stage import Stage, contender, foreign, level, ours, scheduling
+from syncline.lab.present.stage import Stage, appears, contender, foreign, level, ours, scheduling
 
 CROWD: Final = (sys.executable, "-m", "syncline.lab.present.crowd")
+WITNESS: Final = (sys.executable, "-m", "syncline.lab.present.witness")
 PATIENCE_S: Final = 30.0
 """Over its time, before a client is said to hang."""
 NO_LIMIT_S: Final = 600.0
@@ -62,6 +63,7 @@ def record(
         probe = Probe()
         with ExitStack() as owned:
             directory = Path(place)
+            log = directory / "witness.log"
             theirs = [owned.enter_context(foreign(each, directory / each.name)) for each in others]
             own = ours(
                 directory / OURS,
@@ -71,11 +73,12 @@ def record(
             )
             stages = [owned.enter_context(own), *theirs]
             level(stages[0], theirs)
+            owned.enter_context(witnessed(log))
             bill = Bill(options, stages, directory, probe, with_memory=with_memory)
             takes, turns = run_real(lambda loop: bill.perform(loop, on_turn))
             under = {stage.name: scheduling(stage) for stage in stages}
         machine = probe.read()
-        events = read_events(stages[0], takes)
+        events = read_events(stages[0], takes, log)
         return Recording(
             names=list(dict.fromkeys(take.name for take in takes)),
             rows=[row for take in takes for row in rows_of(take, events)],
@@ -85,6 +88,16 @@ def record(
             versions={stage.name: stage.version for stage in stages[1:]},
             events=events,
         )
+
+
+@contextmanager
+def witnessed(log: Path) -> Iterator[None]:
+    """It makes its statement at the end of `log`, when it is left."""
+    with Process(WITNESS, os.environ, log) as process:
+        appears("the witness", process, lambda: log if log.stat().st_size else None)
+        yield
+        if process.ended:
+            raise Usage(f"the witness of standstills did not survive the run: it {process.obituary}")
 
 
 @contextmanager

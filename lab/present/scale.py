@@ -23,6 +23,7 @@ from syncline.lab.present.machine import Machine
 from syncline.lab.present.plan import NOT_NEGATIVE, POSITIVE, Options as Present, Sync
 from syncline.lab.present.rows import SCHEMA, counted
 from syncline.lab.present.run import record
+from syncline.lab.present.standstill import Statement
 from syncline.lab.spread import Spread, spread, total
 
 COUNTS: Final = (1, 2, 4, 8, 16, 32, 64)
@@ -32,6 +33,7 @@ MIB: Final = 1 << 20
 CSV_COLUMNS: Final = (
     "schema", "clients", "committed", "shown", "counted", "c2p_p50_ns", "c2p_p99_ns", "c2p_max_ns",
     "missed_vblanks", "missed_by_compositor", "compositor_cpu_ns", "device_cpu_ns", "memory_bytes",
+    "missed_by_machine",
 )  # fmt: skip
 
 
@@ -96,7 +98,8 @@ DEFAULTS: Final = Options()
 READINGS: Final = (
     "p50, p99: commit to presented. Flat until the machine is full is good.",
     "missed: vblanks per frame after the first that the commit could hope for; by us: though the update was ready.",
-    "CPU, device: CPU time of the compositor and of the device process per frame shown.",
+    "halted: likewise, but the machine stood still meanwhile.",
+    "CPU, node: CPU time of the compositor and of the device process per frame shown.",
     "MiB: resident memory of both at most, files aside; its slope is the memory of a client.",
     "slope: what one more client adds, by least squares over all rows.",
 )
@@ -117,6 +120,8 @@ class Step(msgspec.Struct, frozen=True, kw_only=True):
     device_cpu_ns: int | None
     memory_bytes: int
     machine: Machine
+    missed_by_machine: int | None
+    witness: Statement
 
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):
@@ -134,7 +139,8 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     def sentences(self) -> list[str]:
         """How far the numbers can be trusted: the step where they can be least."""
         worst = max(self.steps, key=lambda step: step.machine.lateness_p99_ns)
-        return [f"With {worst.clients} client(s), where ticks were latest:", *worst.machine.sentences]
+        told = (*worst.machine.sentences, worst.witness.sentence, f"Scheduling: {worst.witness.conditions}.")
+        return [f"With {worst.clients} client(s), where ticks were latest:", *told]
 
 
 Writer = Callable[[Path, Outcome], None]
@@ -192,7 +198,7 @@ def _write_csv(path: Path, outcome: Outcome) -> None:
             counts = (step.clients, step.committed, step.shown, step.counted)
             missed = (step.missed_vblanks, step.missed_by_compositor)
             cost = (step.compositor_cpu_ns, step.device_cpu_ns, step.memory_bytes)
-            writer.writerow((outcome.schema, *counts, *latency, *missed, *cost))
+            writer.writerow((outcome.schema, *counts, *latency, *missed, *cost, step.missed_by_machine))
 
 
 def _step(options: Options, clients: int) -> Step:
@@ -226,6 +232,8 @@ def _step(options: Options, clients: int) -> Step:
         device_cpu_ns=device_ns // shown if shown else None,
         memory_bytes=turn.memory_bytes,
         machine=recording.machine,
+        missed_by_machine=total(row.missed_by_machine for row in kept),
+        witness=recording.events.witness,
     )
 
 
@@ -237,8 +245,9 @@ def figures(step: Step) -> dict[str, float | None]:
         "p99 ms": None if c2p_ns is None else c2p_ns.p99 / NS_PER_MS,
         "missed": _per(step.missed_vblanks, step.counted),
         "by us": _per(step.missed_by_compositor, step.counted),
+        "halted": _per(step.missed_by_machine, step.counted),
         "CPU ms": _per(step.compositor_cpu_ns, NS_PER_MS),
-        "device ms": _per(step.device_cpu_ns, NS_PER_MS),
+        "node ms": _per(step.device_cpu_ns, NS_PER_MS),
         "MiB": _per(step.memory_bytes, MIB),
     }
 
@@ -260,7 +269,9 @@ def slopes(steps: Sequence[Step]) -> dict[str, float]:
 
 
 def _print(console: Console, outcome: Outcome, written: Iterable[Path]) -> None:
-    table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0))  # nine columns are to fit into eighty
+    table = Table(
+        box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False
+    )  # ten columns in eighty
     names = list(figures(outcome.steps[0]))
     for name in ("clients", "shown", *names):
         table.add_column(name, justify="right", no_wrap=True)

@@ -8,7 +8,7 @@ from markupsafe import Markup
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from syncline.lab.drawing import BLUE, GREEN, ORANGE, VERMILION, style, svg
+from syncline.lab.drawing import BLUE, GREEN, GREY, ORANGE, VERMILION, style, svg
 from syncline.lab.present.page import HEAD
 from syncline.lab.present.scale import READINGS, Outcome, figures
 
@@ -46,8 +46,8 @@ of them on a compositor and a device of its own; seed {{ outcome.seed }}.</p>
 
 PANELS: Final = (
     ("latency, ms", (("p50 ms", BLUE, "o"), ("p99 ms", VERMILION, "^"))),
-    ("missed vblanks per frame", (("missed", BLUE, "o"), ("by us", VERMILION, "^"))),
-    ("CPU per frame, ms", (("CPU ms", ORANGE, "o"), ("device ms", GREEN, "^"))),
+    ("missed vblanks per frame", (("missed", BLUE, "o"), ("by us", VERMILION, "^"), ("halted", GREY, "s"))),
+    ("CPU per frame, ms", (("CPU ms", ORANGE, "o"), ("node ms", GREEN, "^"))),
     ("memory, MiB", (("MiB", BLUE, "o"),)),
 )
 """Title, and which figures with which mark."""

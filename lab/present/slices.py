@@ -9,6 +9,7 @@ from syncline.kms_model.trace import FlipTrace, JobTrace
 from syncline.lab.present.events import DeviceEvent, Events, updates_of
 from syncline.lab.present.plan import OURS
 from syncline.lab.present.rows import missed_vblanks
+from syncline.lab.present.standstill import Statement
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -63,6 +64,7 @@ def slices(events: Events) -> Iterator[Slice]:
     yield from _compositor(events.compositor, flows)
     yield from _engines(events.device, flows)
     yield from _screens(events, flows)
+    yield from _standstills(events.witness)
 
 
 def levels(events: Events) -> Iterator[Level]:
@@ -213,3 +215,14 @@ def _scanout(flip: FlipTrace, until_ns: int, shown: Mapping[int, Sequence[int]])
         flows=shown.get(flip.t_ns, ()),
         details={"sequence": flip.sequence, "framebuffers": " ".join(map(str, flip.fb_ids))},
     )
+
+
+def _standstills(witness: Statement) -> Iterator[Slice]:
+    for each in witness.standstills:
+        yield Slice(
+            process="machine",
+            track=f"core {each.core}",
+            name="stands still",
+            begin_ns=each.from_ns,
+            end_ns=each.to_ns,
+        )

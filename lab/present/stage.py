@@ -119,7 +119,7 @@ def foreign(each: Contender, directory: Path) -> Iterator[Stage]:
         environment.pop(inherited, None)
     command = [word.replace("{directory}", str(directory)) for word in each.command]
     with Process(command, environment, directory / "log", as_nobody=as_nobody) as process:
-        found = _await(each.name, process, lambda: _sockets(directory))
+        found = appears(each.name, process, lambda: _sockets(directory))
         time.sleep(SETTLE_S)
         yield Stage(name=each.name, socket=found, parts=[process], version=_version(each))
 
@@ -164,9 +164,9 @@ def ours(
     if endpoint:
         compositor_words += ["--zmq", endpoint]
     with Process([*tool, *device_words], environment, directory / "device.log") as device:
-        _await("device", device, lambda: node if answers(node) else None)
+        appears("device", device, lambda: node if answers(node) else None)
         with Process([*tool, *compositor_words], environment, directory / "compositor.log") as compositor:
-            _await("compositor", compositor, lambda: _sockets(directory))
+            appears("compositor", compositor, lambda: _sockets(directory))
             yield Stage(
                 name=OURS,
                 socket=wayland,
@@ -198,13 +198,14 @@ def scheduling(stage: Stage) -> str:
     return f"{name} at priority {priority}" if priority else name
 
 
-def _await(name: str, process: Process, look: Callable[[], Path | None]) -> Path:
+def appears(name: str, process: Process, look: Callable[[], Path | None]) -> Path:
+    """Look until there is what the process makes when it is ready. Raises Usage."""
     end_s = time.monotonic() + READY_S
     while (found := look()) is None:
         if process.ended:
             raise Usage(f"{name} {process.obituary}")
         if time.monotonic() > end_s:
-            raise Usage(f"{name} took no client within {READY_S:.0f} s: try its command by hand")
+            raise Usage(f"{name} was not ready within {READY_S:.0f} s: try its command by hand")
         time.sleep(LOOK_AGAIN_S)
     return found
 

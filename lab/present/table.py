@@ -87,6 +87,8 @@ def _summary(results: Sequence[Result]) -> Table:
         "missed vblanks": [_known(result.missed_vblanks) for result in results],
         "  by the client": [_known(result.missed_by_client) for result in results],
         "  by the compositor": [_known(result.missed_by_compositor) for result in results],
+        "  by the machine": [_known(result.missed_by_machine) for result in results],
+        "  before arrival": [_known(result.missed_before_arrival) for result in results],
         "over two refreshes": [_known(result.over_two_refreshes) for result in results],
         "CPU per frame": [_ms(result.cpu_per_frame_ns) for result in results],
     }

@@ -23,6 +23,7 @@ from syncline.lab.present.page import COUNTS
 
 NAMES = {"syncline dma", "syncline shm"}
 PARTS = ("commit_to_acquire_ns", "acquire_to_latch_ns", "latch_to_flip_ns")
+FAULTS = ("missed_before_arrival", "missed_by_client", "missed_by_compositor", "missed_by_machine")
 
 Outcome = dict[str, Any]
 
@@ -92,7 +93,7 @@ def test_everybody_takes_turns_and_draws_what_was_ordered(outcome: Outcome) -> N
         ("syncline dma", 80),
         ("syncline shm", 80),
     ]
-    assert (outcome["schema"], outcome["seed"], outcome["turns"]) == (1, 5, 2)
+    assert (outcome["schema"], outcome["seed"], outcome["turns"]) == (2, 5, 2)
 
 
 def test_the_parts_sum_to_the_whole_in_every_frame(outcome: Outcome) -> None:
@@ -103,6 +104,12 @@ def test_the_parts_sum_to_the_whole_in_every_frame(outcome: Outcome) -> None:
         assert sum(row[part] for part in PARTS) == row["c2p_ns"]
         assert row["f2c_ns"] + row["c2p_ns"] == row["f2p_ns"]
         assert row["commit_ns"] + row["c2p_ns"] == row["presented_ns"]
+
+
+def test_every_missed_vblank_is_laid_at_one_door(outcome: Outcome) -> None:
+    for told in (*shown(outcome), *outcome["results"]):
+        if told["missed_vblanks"] is not None:
+            assert sum(told[fault] or 0 for fault in FAULTS) == told["missed_vblanks"]
 
 
 @pytest.mark.requirement("TRN-09")
@@ -140,6 +147,8 @@ def test_the_run_states_its_own_error(outcome: Outcome) -> None:
     assert machine["ticks"] > 0
     assert machine["lateness_p50_ns"] <= machine["lateness_p99_ns"] <= machine["lateness_max_ns"]
     assert "CLOCK_MONOTONIC" in machine["clock"]
+    witness = outcome["witness"]
+    assert witness["priority"] or not witness["standstills"]
     for ratio in outcome["ratios"]:
         assert (ratio["ratio"] is None) == bool(ratio["refused"])
 
@@ -199,7 +208,9 @@ def expected_cells(outcome: Outcome) -> dict[tuple[str, str], str]:
             cells[result["name"], column] = text
         for count in COUNTS:
             value = result[count]
-            cells[result["name"], count] = ms(value) if count.endswith("_ns") else str(value)
+            cells[result["name"], count] = (
+                "" if value is None else ms(value) if count.endswith("_ns") else str(value)
+            )
     return cells
 
 
@@ -291,7 +302,9 @@ def test_the_trace_has_a_track_for_everybody(outcome: Outcome, trace: Trace) -> 
 
     assert len(processes) == len(set(processes.values()))
     clients = {f"{sync}-{turn}-{client}" for sync in ("dma", "shm") for turn in (0, 1) for client in (1, 2)}
-    assert {name.partition(":")[0] for name in processes.values()} == clients | {"compositor", "GPU", "KMS"}
+    found = {name.partition(":")[0] for name in processes.values()}
+    assert found - {"machine"} == clients | {"compositor", "GPU", "KMS"}
+    assert ("machine" in found) == bool(outcome["witness"]["standstills"])
     assert all("missed of" in name for name in processes.values() if "-" in name)
     tracks = {(processes[each.parent_uuid], each.name.split()[0]) for each in descriptors if each.parent_uuid}
     assert ("GPU", "engine") in tracks
@@ -374,7 +387,10 @@ def test_weston_is_measured_in_turns_and_is_not_asked_what_it_cannot_know(
     assert "latch_to_flip_ns" in ours["columns"]
     assert "c2p_ns" in theirs["columns"]
     assert not theirs["columns"].keys() & {*PARTS, "commit_to_received_ns", "latch_margin_ns"}
-    assert theirs["missed_by_compositor"] is None
+    assert [theirs[fault] for fault in FAULTS] == [None] * 4
+    assert {row[fault] for row in outcome["rows"] if row["compositor"] == "weston" for fault in FAULTS} == {
+        None
+    }
     assert [row["name"] for row in outcome["rows"]] == [
         name for _ in range(2) for name in ("syncline shm", "weston shm") for _ in range(10)
     ]
@@ -408,6 +424,9 @@ def test_scale_tells_what_one_more_client_costs(capsys: pytest.CaptureFixture[st
     one, two = outcome["steps"]
     assert (one["clients"], two["clients"]) == (1, 2)
     assert all(0 < step["counted"] < step["shown"] <= step["committed"] for step in (one, two))
+    assert all(
+        (step["missed_by_machine"] is None) == (not step["witness"]["priority"]) for step in (one, two)
+    )
     for figure in ("compositor_cpu_ns", "device_cpu_ns", "memory_bytes"):
         assert min(one[figure], two[figure]) > 0
     grown_mib = (two["memory_bytes"] - one["memory_bytes"]) / 2**20

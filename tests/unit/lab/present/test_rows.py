@@ -117,6 +117,7 @@ def test_what_another_compositor_does_not_tell_stays_empty() -> None:
         empty = (
             "commit_to_acquire_ns", "acquire_to_latch_ns", "latch_to_flip_ns", "commit_to_received_ns",
             "acquire_to_ready_ns", "missed_by_client", "missed_by_compositor", "latch_margin_ns",
+            "missed_by_machine", "missed_before_arrival",
         )  # fmt: skip
         assert [getattr(row, column) for column in empty] == [None] * len(empty)
 
