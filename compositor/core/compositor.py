@@ -250,11 +250,8 @@ class Compositor:
 
     def next_deadline_ns(self) -> int | None:
         """When `tick` wants to be called; None: not before other news."""
-        stage = self._stage
-        deadlines = (
-            stage.feedback.deadline_ns, stage.waits.deadline_ns, stage.pacing.deadline_ns,
-            self._outputs.deadline_ns,
-        )  # fmt: skip
+        stage, deadlines = self._stage, self._outputs.deadlines_ns()
+        deadlines += stage.feedback.deadline_ns, stage.waits.deadline_ns, stage.pacing.deadline_ns
         return min(filter(None, deadlines), default=None)
 
     def tick(self, now_ns: int) -> None:
@@ -262,8 +259,8 @@ class Compositor:
         for update in self._stage.waits.tick(now_ns):
             self._commits.settle(update.surface.root, now_ns)
         self._pace(now_ns)
-        self._stage.feedback.tick(now_ns)
         self._outputs.tick(now_ns)
+        self._stage.feedback.tick(now_ns)
         self._pace(now_ns + RIGHT_AFTER_NS)  # not with the latches
 
     def _pace(self, now_ns: int) -> None:

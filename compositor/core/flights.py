@@ -37,17 +37,13 @@ class Flights:
         """Point n: frame n is on screen, what it replaced is not (kernel.md 3.6)."""
         self._user_timeline = 0
         """The same for frames that were parked, as a user fence (UR1). Made when first needed, and after each drop."""
-        self._count = 0
+        self.next_number = 1
         self._on_screen: Frame | None = None
         self.in_air: Frame | None = None
         """Written here only, as the next one is."""
         self.parked: Frame | None = None
         self._strays: list[tuple[int, tuple[Loan, ...]]] = []
         """Compositions whose frame the kernel refused: point, and who was read for nothing."""
-
-    @property
-    def next_number(self) -> int:
-        return self._count + 1
 
     @property
     def planes(self) -> frozenset[Loan]:
@@ -95,8 +91,8 @@ class Flights:
     def take_off(self, frame: Frame, reply: AtomicReply, now_ns: int) -> None:
         """The kernel took the frame. What is not on a plane any more has its last reader: this flip."""
         assert self.parked is None
-        assert frame.number == self._count + 1
-        self._count = frame.number
+        assert frame.number == self.next_number
+        self.next_number += 1
         self._hold(frame)
         if not reply.out_fences:
             self._rise(frame, now_ns)
@@ -193,7 +189,7 @@ class Flights:
         assert self.in_air is None
         assert self.parked is None
         frame.fence_on = self._user_timeline
-        self._count, self.parked = frame.number, frame
+        self.next_number, self.parked = frame.number + 1, frame
         self._hold(frame)
 
     def promote(self, now_ns: int) -> Frame:

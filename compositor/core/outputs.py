@@ -10,7 +10,6 @@ from syncline.compositor.core.effects import OutputAdded, OutputRemoved
 from syncline.compositor.core.geometry import Rect
 from syncline.compositor.core.layout import Layout
 from syncline.compositor.core.output import Output
-from syncline.compositor.core.overdue import FlipWatch
 from syncline.compositor.core.schedule import Margin, VblankGrid
 from syncline.compositor.core.screen import Screen
 from syncline.compositor.core.stage import Stage
@@ -89,9 +88,10 @@ class Outputs:
 
     def waiting_in(self, flip: FlipComplete) -> ContentUpdate | None:
         """See `Screen.waiting_in`."""
-        return next(
-            (screen.waiting_in(flip) for screen in self.screens if screen.crtc.id == flip.crtc_id), None
-        )
+        for screen in self.screens:
+            if screen.crtc.id == flip.crtc_id:
+                return screen.waiting_in(flip)
+        return None
 
     def dropped(self, event: FlipDropped, now_ns: int) -> ContentUpdate | None:
         """See `Screen.dropped`."""
@@ -103,24 +103,24 @@ class Outputs:
         for screen in self.screens:
             screen.repaint(now_ns)
 
-    @property
-    def deadline_ns(self) -> int | None:
+    def deadlines_ns(self) -> list[int | None]:
         """When `tick` wants to be called."""
-        deadlines = [each.watch.deadline_ns for each in self._darkenings]
+        deadlines: list[int | None] = []
         for screen in self.screens:
             deadlines += screen.output.deadline_ns, screen.flip_watch.deadline_ns
-        return min(filter(None, deadlines), default=None)
-
-    def _watches(self) -> list[FlipWatch]:
-        return [screen.flip_watch for screen in self.screens] + [each.watch for each in self._darkenings]
+        for darkening in self._darkenings:
+            deadlines.append(darkening.watch.deadline_ns)
+        return deadlines
 
     def tick(self, now_ns: int) -> None:
         for screen in self.screens:
             due_ns = screen.output.deadline_ns
             if due_ns is not None and due_ns <= now_ns:
                 screen.latch(now_ns)
-        for watch in self._watches():
-            watch.tick(now_ns)
+        for screen in self.screens:
+            screen.flip_watch.tick(now_ns)
+        for darkening in self._darkenings:
+            darkening.watch.tick(now_ns)
 
     def close(self, now_ns: int) -> None:
         for screen in self.screens:

@@ -8,7 +8,7 @@ throttles and cannot deadlock (F8, F9), and times are what the clock says.
 """
 
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import Final
 
 from syncline.compositor.core.constraint import ConstraintState, FifoBarrier, Paced, TargetTime
@@ -100,14 +100,16 @@ class Pacing:
         dues = [_due_ns(timed[0][1], surface) for surface, timed in self._timed.items()]
         return min([*self._barriers.values(), *dues], default=None)
 
-    def tick(self, now_ns: int) -> Iterator[Surface]:
+    def tick(self, now_ns: int) -> Iterable[Surface]:
         """Surfaces for whose updates a barrier fell or a time came."""
+        if not self._barriers and not self._timed:
+            return ()
         fallen = [surface for surface, due_ns in self._barriers.items() if due_ns <= now_ns]
         for surface in fallen:
             del self._barriers[surface]
             self._pass_barrier(surface, now_ns)
         reached = [surface for surface in list(self._timed) if self._pass_times(surface, now_ns)]
-        yield from dict.fromkeys([*fallen, *reached])
+        return dict.fromkeys([*fallen, *reached])
 
     def _pass_barrier(self, surface: Surface, now_ns: int) -> None:
         """Nobody waits any more for the barrier that fell, up to the update that raises the next."""

@@ -46,9 +46,9 @@ class Screen:
             stage.device, stage.memory, stage.policy, width=screen.width, height=screen.height
         )
         self._arranger = Arranger(stage.device, stage.memory, crtc, self._swapchain, screen)
-        self._tearing = Tearing(crtc)
         self._damage = Damage(screen)
         self._flights = Flights(stage, self._swapchain.timeline)
+        self._tearing = Tearing(crtc, self._flights)
         self.flip_watch = FlipWatch(stage, crtc, self._flights)
         self._lessons = Lessons(stage.device, output)
         self._elements: list[Element] = []
@@ -99,7 +99,7 @@ class Screen:
             self._hurry(surface, now_ns)
 
     def _hurry(self, surface: Surface, now_ns: int) -> None:
-        if surface.current.tearing and self._tearing.could_follow(surface, self._flights.planes, now_ns):
+        if surface.current.tearing and self._tearing.could_follow(surface, now_ns):
             self.output.hurry(now_ns)
 
     def repaint(self, now_ns: int) -> None:
@@ -158,7 +158,7 @@ class Screen:
         return frame, arrangement
 
     def _may_tear(self, arrangement: Arrangement, now_ns: int) -> bool:
-        if not self._tearing.allows(arrangement, self._flights.planes, now_ns):
+        if not self._tearing.allows(arrangement, now_ns):
             return False
         implicit = self._stage.policy.implicit
         return not any(is_unfinished(element.loan, implicit) for element in arrangement.planes.values())

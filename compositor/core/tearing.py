@@ -6,7 +6,7 @@ ever (G4), and so does what may not be seen yet (T5). It is a hint: whoever does
 """
 
 from syncline.compositor.core.display import Crtc
-from syncline.compositor.core.loan import Loan
+from syncline.compositor.core.flights import Flights
 from syncline.compositor.core.scanout import Arrangement
 from syncline.compositor.core.surface import Surface
 
@@ -21,29 +21,33 @@ def wishes(surface: Surface, now_ns: int) -> bool:
 class Tearing:
     """Decides for one output. A machine that refuses once is not asked again."""
 
-    def __init__(self, crtc: Crtc) -> None:
+    def __init__(self, crtc: Crtc, flights: Flights) -> None:
         self._crtc = crtc
+        self._flights = flights
         self._is_refused = False
 
     def refused(self) -> None:
         """The kernel took no asynchronous flip where one should have been possible."""
         self._is_refused = True
 
-    def could_follow(self, surface: Surface, shown: frozenset[Loan], now_ns: int) -> bool:
-        """Before there is an arrangement: `shown`, all that is on planes, is the surface's older content."""
-        alone = len(shown) == 1 and self._crtc.primary.shown is not None
-        if self._is_refused or not alone or not wishes(surface, now_ns):
+    def could_follow(self, surface: Surface, now_ns: int) -> bool:
+        """Before there is an arrangement: all that is on planes is the surface's older content."""
+        if self._is_refused or not wishes(surface, now_ns):
             return False
-        return surface.content not in shown and {loan.surface for loan in shown} == {surface.number}
+        shown = self._flights.planes
+        is_alone = len(shown) == 1 and self._crtc.primary.shown is not None
+        return (
+            is_alone and surface.content not in shown and {loan.surface for loan in shown} == {surface.number}
+        )
 
-    def allows(self, arrangement: Arrangement, shown: frozenset[Loan], now_ns: int) -> bool:
+    def allows(self, arrangement: Arrangement, now_ns: int) -> bool:
         """The next frame may replace the one on screen at once."""
         element = arrangement.planes.get(self._crtc.primary)
         if element is None or len(arrangement.planes) > 1:
             return False
-        if not self.could_follow(element.surface, shown, now_ns):
+        if not self.could_follow(element.surface, now_ns):
             return False
-        (before,), after, primary = shown, element.loan, self._crtc.primary
+        (before,), after, primary = self._flights.planes, element.loan, self._crtc.primary
         looks = {(each.buffer.format, each.buffer.modifier, each.buffer.pitch) for each in (before, after)}
         is_in_place = primary.shown is not None and primary.shown[1:] == (
             element.extent.source,

@@ -35,7 +35,8 @@ class Waits:
         self._journal = journal
         self._by_watch: dict[int, tuple[ContentUpdate, Fenced]] = {}
         self._pending: dict[Fenced, ContentUpdate] = {}
-        self._watchdog_ns: int | None = None
+        self.deadline_ns: int | None = None
+        """When to ask about what has waited for long."""
 
     # -- beginning --------------------------------------------------------------------------------
 
@@ -68,7 +69,7 @@ class Waits:
         update.constraints.append(constraint)
         self._pending[constraint] = update
         self._journal.wait_begins(update, constraint.why, now_ns)
-        self._watchdog_ns = self._watchdog_ns or now_ns + WATCHDOG_NS
+        self.deadline_ns = self.deadline_ns or now_ns + WATCHDOG_NS
 
     # -- asking and watching ----------------------------------------------------------------------
 
@@ -133,7 +134,7 @@ class Waits:
             self._watcher.unwatch(constraint.watch)
             constraint.watch = None
         if not self._pending:
-            self._watchdog_ns = None
+            self.deadline_ns = None
 
     def take_over(self, update: ContentUpdate, why: str, now_ns: int) -> None:
         """Somebody else waits for the update's acquire point first; our own watch stays."""
@@ -177,15 +178,11 @@ class Waits:
 
     # -- the watchdog -----------------------------------------------------------------------------
 
-    @property
-    def deadline_ns(self) -> int | None:
-        return self._watchdog_ns
-
     def tick(self, now_ns: int) -> Iterator[ContentUpdate]:
         """Ask again for what has waited for long: the updates released by the answers."""
-        if self._watchdog_ns is None or now_ns < self._watchdog_ns:
+        if self.deadline_ns is None or now_ns < self.deadline_ns:
             return
-        self._watchdog_ns = now_ns + WATCHDOG_NS
+        self.deadline_ns = now_ns + WATCHDOG_NS
         for constraint, update in list(self._pending.items()):
             if isinstance(constraint, ImplicitFence):
                 continue
@@ -200,4 +197,4 @@ class Waits:
             assert constraint in update.constraints
             assert not update.applied
         assert all(found[1] in self._pending for found in self._by_watch.values())
-        assert bool(self._pending) == (self._watchdog_ns is not None)
+        assert bool(self._pending) == (self.deadline_ns is not None)

@@ -14,25 +14,23 @@ class Pulse:
         self.bases: list[Resource] = []
         self.is_unresponsive = False
         self._serial: int | None = None
-        self._deadline_ns: int | None = None
+        self.deadline_ns: int | None = None
+        """When `tick` wants to be called."""
 
     def ping(self, serial: int, now_ns: int) -> None:
         """Ask, if there is somebody to ask and the last question was answered."""
         if self._serial is None and self.bases:
             self._serial = serial
-            self._deadline_ns = now_ns + PATIENCE_NS
+            self.deadline_ns = now_ns + PATIENCE_NS
             self.bases[0].send("ping", serial)
 
     def answered(self, serial: int) -> None:
         """A pong. One that nobody asked for means nothing."""
         if serial == self._serial:
-            self._serial = self._deadline_ns = None
+            self._serial = self.deadline_ns = None
             self.is_unresponsive = False
 
-    def next_deadline_ns(self) -> int | None:
-        return self._deadline_ns
-
     def tick(self, now_ns: int) -> None:
-        if self._deadline_ns is not None and now_ns >= self._deadline_ns:
-            self._deadline_ns = None
+        if self.deadline_ns is not None and now_ns >= self.deadline_ns:
+            self.deadline_ns = None
             self.is_unresponsive = True

@@ -140,15 +140,19 @@ class Server:
     def tick(self) -> None:
         """Some deadline has come."""
         self._begin()
+        self._core.tick(self._stage.now_ns)  # first: nobody waits for the rest
         for line in self._lines:
             line.session.pulse.tick(self._stage.now_ns)
-        self._core.tick(self._stage.now_ns)
         self.settle()
 
     def next_deadline_ns(self) -> int | None:
         """When `tick` wants to be called."""
-        deadlines = [line.session.pulse.next_deadline_ns() for line in self._lines]
-        return min(filter(None, (self._core.next_deadline_ns(), *deadlines)), default=None)
+        next_ns = self._core.next_deadline_ns()
+        for line in self._lines:
+            due_ns = line.session.pulse.deadline_ns
+            if due_ns is not None and (next_ns is None or due_ns < next_ns):
+                next_ns = due_ns
+        return next_ns
 
     def close(self) -> None:
         """Hang up on everybody. The core is closed by whoever made it."""
@@ -167,10 +171,10 @@ class Server:
             for effect in self._core.drain():
                 self._tell(effect)
             self._flush()
-            closing = next((line for line in self._lines if line.connection.closing), None)
-            if closing is None:
+            closing = [line for line in self._lines if line.connection.closing]
+            if not closing:
                 break
-            self._drop(closing)
+            self._drop(closing[0])
         self._report(self._core.take_report())
         self._settled()
 

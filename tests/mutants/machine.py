@@ -99,5 +99,5 @@ def forgets_who_is_late(enqueue: Broken, new: ContentUpdate) -> None:
 @breaks("D8", at=(Waits, "tick"), killed_by="KMS-11")
 def gives_up_what_cannot_be_watched(_tick: Broken, self: Waits, now_ns: int) -> Iterator[ContentUpdate]:
     """An update whose wait could not be registered is never asked for."""
-    self._watchdog_ns = now_ns + FOR_EVER_NS
+    self.deadline_ns = now_ns + FOR_EVER_NS
     return iter(())

@@ -84,7 +84,7 @@ def _books_none(_book: Broken, self: Watches) -> None:
 @breaks("S64", at=(Waits, "tick"), killed_by="ACQ-29", also=((Watches, "_book_watchdog", _books_none),))
 def never_looks_again(_tick: Broken, self: Waits, now_ns: int) -> Any:
     """A wake that gets lost is lost."""
-    self._watchdog_ns = self._watchdog_ns and now_ns + FAR_NS
+    self.deadline_ns = self.deadline_ns and now_ns + FAR_NS
     return iter(())
 
 
