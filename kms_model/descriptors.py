@@ -12,7 +12,6 @@ import os
 import select
 import struct
 from collections.abc import Callable
-from contextlib import suppress
 from errno import EBADF, EINVAL
 from typing import Final, TypeVar
 
@@ -82,9 +81,10 @@ class Signalbox:
 
     def signal(self) -> None:
         if self._fd >= 0:
-            # Closed outside just now, of which `collect` will hear; or filled by somebody who opened it anew.
-            with suppress(BrokenPipeError, BlockingIOError):
+            try:
                 os.write(self._fd, b"\1")
+            except (BrokenPipeError, BlockingIOError):
+                return  # closed just now, of which `collect` will hear; or filled by somebody who opened it anew
 
     def fileno(self) -> int:
         return self._fd

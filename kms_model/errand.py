@@ -1,23 +1,23 @@
 """A batch on its way through a node: what is still to do, and what has come of it so far."""
 
 from collections import deque
-from dataclasses import dataclass, field
 from typing import Any
+
+import msgspec
 
 from syncline.kms_model.packet import Failed, descriptors_in
 from syncline.kms_model.task import Pending
 from syncline.kms_model.uapi import DeviceError, Request
 
 
-@dataclass(slots=True)
-class Errand:
+class Errand(msgspec.Struct, eq=False):
     """Owns the descriptors lent to it, and those in its replies until they are sent."""
 
     serial: int
     lent: list[int]
     requests: deque[Request[Any]]
-    replies: list[Any] = field(default_factory=list)
-    given: list[int] = field(default_factory=list)
+    replies: list[Any] = []
+    given: list[int] = []
     failed: Failed | None = None
 
     def note(self, pending: Pending[Any]) -> None:

@@ -62,7 +62,7 @@ class Kernel:
         self, thing: Waitable, *, deadline_ns: int | None = None, interruptible: bool = True
     ) -> Awaitable[bool]:
         """Sleep until `thing` is done: True. False at the deadline. Raises Interrupted on a signal."""
-        return Sleep(thing, deadline_ns, interruptible=interruptible)
+        return Sleep(thing, deadline_ns, interruptible)
 
     def advance(self, now_ns: int) -> None:
         """Move the clock, stopping at each deadline on the way. Never backwards."""

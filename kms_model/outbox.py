@@ -12,33 +12,29 @@ _FLAGS: Final = int(socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL)
 
 
 class Outbox:
-    """Owns queued descriptors until they are out. Whoever fills it must stop while `stalled`."""
+    """Owns queued descriptors until they are out. Whoever fills it must stop while there is a `backlog`."""
 
     def __init__(self, loop: Loop, sock: socket.socket, *, drained: Callable[[], None]) -> None:
         self._loop = loop
         self._sock = sock
         self._drained = drained
-        self._queue: deque[tuple[bytes, Sequence[int]]] = deque()
+        self.backlog: deque[tuple[bytes, Sequence[int]]] = deque()
+        """What the peer has not read, and has no room for."""
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, PACKET_MAX)
-
-    @property
-    def stalled(self) -> bool:
-        """The peer has not read what was sent before."""
-        return bool(self._queue)
 
     def send(self, data: bytes, fds: Sequence[int] = ()) -> None:
         """Send or queue. `fds` are closed when they are out."""
-        if self._queue or not self._transmit(data, fds):
-            if not self._queue:
+        if self.backlog or not self._transmit(data, fds):
+            if not self.backlog:
                 self._loop.add_writer(self._sock.fileno(), self._flush)
-            self._queue.append((data, fds))
+            self.backlog.append((data, fds))
 
     def close(self) -> None:
         """Drop what is queued. The socket is the owner's to close."""
         self._loop.remove_writer(self._sock.fileno())
-        for _, fds in self._queue:
+        for _, fds in self.backlog:
             close_all(fds)
-        self._queue.clear()
+        self.backlog.clear()
 
     def _transmit(self, data: bytes, fds: Sequence[int]) -> bool:
         """False: the peer's buffer is full. Any other trouble ends the connection, which the reader will see."""
@@ -51,7 +47,8 @@ class Outbox:
             return False
         except OSError:
             self._hang_up()
-        close_all(fds)
+        if fds:
+            close_all(fds)
         return True
 
     def _hang_up(self) -> None:
@@ -61,9 +58,9 @@ class Outbox:
             return  # the other side was faster
 
     def _flush(self) -> None:
-        while self._queue:
-            if not self._transmit(*self._queue[0]):
+        while self.backlog:
+            if not self._transmit(*self.backlog[0]):
                 return
-            self._queue.popleft()
+            self.backlog.popleft()
         self._loop.remove_writer(self._sock.fileno())
         self._drained()

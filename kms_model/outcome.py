@@ -1,7 +1,6 @@
 """What came of the requests in one packet: their replies, with our descriptors in them, or an error."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from errno import EMFILE
 from typing import Any
 
@@ -11,8 +10,7 @@ from syncline.kms_model.packet import BatchDone, Done, Failed, close_all, decode
 from syncline.kms_model.uapi import DeviceError, Request
 
 
-@dataclass(slots=True)
-class Outcome:
+class Outcome(msgspec.Struct, eq=False):
     """What came of some requests: a reply each, up to the one that failed."""
 
     replies: list[Any]

@@ -153,12 +153,17 @@ def descriptors_in(record: object, fence_property: int) -> list[int]:
     kind = type(record)
     if kind not in _CARRIERS:
         return []
-    numbers = [getattr(record, name) for name in _FD_FIELDS.get(kind, ())]
+    numbers: dict[int, None] = {}
+    for name in _FD_FIELDS.get(kind, ()):
+        numbers[getattr(record, name)] = None
     for name in _PAIR_FIELDS.get(kind, ()):
-        numbers += [number for _, number in getattr(record, name)]
+        for _, number in getattr(record, name):
+            numbers[number] = None
     if isinstance(record, ModeAtomic):
-        numbers += [value for _, prop, value in record.props if prop == fence_property]
-    return [number for number in dict.fromkeys(numbers) if 0 <= number < BAD_FD]
+        for _, prop, value in record.props:
+            if prop == fence_property:
+                numbers[value] = None
+    return [number for number in numbers if 0 <= number < BAD_FD] if numbers else []
 
 
 def replace_descriptors(record: object, mine: Mapping[int, int], fence_property: int) -> None:
@@ -172,11 +177,11 @@ def replace_descriptors(record: object, mine: Mapping[int, int], fence_property:
         pairs = getattr(record, name)
         _set(record, name, tuple((pointer, _translated(number, mine)) for pointer, number in pairs))
     if isinstance(record, ModeAtomic):
-        props = tuple(
-            (obj, prop, _translated(value, mine) if prop == fence_property else value)
-            for obj, prop, value in record.props
-        )
-        _set(record, "props", props)
+        props = [*record.props]
+        for at, (obj, prop, value) in enumerate(props):
+            if prop == fence_property:
+                props[at] = obj, prop, _translated(value, mine)
+        _set(record, "props", tuple(props))
 
 
 def _set(record: object, name: str, value: object) -> None:

@@ -111,7 +111,7 @@ class Peer:
 
         Callers wait for their answers, so there is hardly ever a second.
         """
-        if self._outbox.stalled:
+        if self._outbox.backlog:
             self._service.loop.remove_reader(self._sock.fileno())
             return
         scratch = self._service.scratch
@@ -279,7 +279,7 @@ class Peer:
     def _push_events(self) -> None:
         """Send them on, but count their room as taken until the caller has read them, as in drm_read."""
         file = self._file
-        if file is None or self._outbox.stalled or not (events := file.read_events()):
+        if file is None or self._outbox.backlog or not (events := file.read_events()):
             return
         for _ in events:
             file.reserve_event()

@@ -9,6 +9,8 @@ from collections.abc import Callable, Coroutine, Generator
 from enum import Enum, auto
 from typing import Any, Final, Generic, Protocol, TypeVar
 
+import msgspec
+
 from syncline.kms_model.loops import Deadline
 from syncline.kms_model.observer import Observer, Subject
 from syncline.kms_model.uapi import DeviceError
@@ -42,15 +44,12 @@ class Waitable(Protocol):
     def remove_waiter(self, wake: Callable[[], None]) -> None: ...
 
 
-class Completion:
+class Completion(msgspec.Struct, eq=False):
     """struct completion: done once, for everybody who waits now or later. `subject` explains it to observers."""
 
-    __slots__ = ("_waiters", "done", "subject")
-
-    def __init__(self, subject: Subject | None = None) -> None:
-        self.done = False
-        self.subject = subject
-        self._waiters: list[Callable[[], None]] = []
+    subject: Subject | None = None
+    done: bool = False
+    _waiters: list[Callable[[], None]] = []
 
     def complete(self, _cause: object = None) -> None:
         """Fits as a callback of a fence or of a pending call."""
@@ -100,15 +99,12 @@ class Bell:
             self._waiter = None
 
 
-class Sleep:
+class Sleep(msgspec.Struct, eq=False):
     """What `kernel.wait` gives: awaiting it is True when the thing is done, False at the deadline."""
 
-    __slots__ = ("deadline_ns", "interruptible", "waitable")
-
-    def __init__(self, waitable: Waitable, deadline_ns: int | None, *, interruptible: bool) -> None:
-        self.waitable = waitable
-        self.deadline_ns = deadline_ns
-        self.interruptible = interruptible
+    waitable: Waitable
+    deadline_ns: int | None
+    interruptible: bool
 
     def __await__(self) -> Generator["Sleep", bool, bool]:
         return (yield self)
@@ -194,21 +190,17 @@ class Task(Pending[R]):
     def step(self) -> None:
         """Run until the next real sleep, or to the end."""
         observer = self._kernel.observer
-        if observer is None:
-            self._run()
-            return
-        observer.task_runs(self)
+        if observer is not None:
+            observer.task_runs(self)
         try:
-            self._run()
+            outcome = self._outcome
+            while (sleep := self._resume(outcome)) is not None:
+                outcome = self._lie_down(sleep)
+                if outcome is None:
+                    break
         finally:
-            observer.task_rests(self)
-
-    def _run(self) -> None:
-        outcome = self._outcome
-        while (sleep := self._resume(outcome)) is not None:
-            outcome = self._lie_down(sleep)
-            if outcome is None:
-                return
+            if observer is not None:
+                observer.task_rests(self)
 
     def interrupt(self) -> None:
         if self.done:

@@ -84,7 +84,8 @@ class AtomicState:
             await self.context.lock(crtc.lock)
             self.old_crtcs[crtc] = crtc.state
             state = self.crtcs[crtc] = crtc.state.successor()
-            self.crtcs = _in_order(self.crtcs)
+            if len(self.crtcs) > 1:
+                self.crtcs = _in_order(self.crtcs)
         return state
 
     async def plane(self, plane: Plane) -> PlaneState:
@@ -93,7 +94,8 @@ class AtomicState:
             await self.context.lock(plane.lock)
             self.old_planes[plane] = plane.state
             state = self.planes[plane] = plane.state.successor()
-            self.planes = _in_order(self.planes)
+            if len(self.planes) > 1:
+                self.planes = _in_order(self.planes)
             if state.crtc is not None:
                 await self.crtc(state.crtc)
         return state
@@ -104,7 +106,8 @@ class AtomicState:
             await self.context.lock(self._connection_lock)
             self.old_connectors[connector] = connector.state
             state = self.connectors[connector] = connector.state.successor()
-            self.connectors = _in_order(self.connectors)
+            if len(self.connectors) > 1:
+                self.connectors = _in_order(self.connectors)
             if state.crtc is not None:
                 await self.crtc(state.crtc)
         return state
@@ -196,8 +199,6 @@ class AtomicState:
 
 def _in_order(table: dict[Placed, State]) -> dict[Placed, State]:
     """Objects in the order that the hardware has them, whatever order the ioctl named them in. The last one is new."""
-    if len(table) == 1:
-        return table
     new, before = islice(reversed(table), 2)
     if before.index < new.index:
         return table

@@ -4,7 +4,6 @@ import fcntl
 import os
 import select
 from collections.abc import Callable
-from contextlib import suppress
 from errno import EINVAL
 from typing import Final
 
@@ -101,8 +100,10 @@ class EventfdEntry:
 def _increment(fd: int) -> None:
     """eventfd_signal: never sleeps, and leaves a full counter full, where write(2) may do otherwise."""
     if fcntl.fcntl(fd, fcntl.F_GETFL) & os.O_NONBLOCK or _has_room(fd):
-        with suppress(BlockingIOError):
+        try:
             os.eventfd_write(fd, 1)
+        except BlockingIOError:
+            return  # full
 
 
 def _has_room(fd: int) -> bool:
