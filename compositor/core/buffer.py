@@ -1,8 +1,8 @@
 """Buffers as the core sees them: a GEM handle of our device file, or one colour."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass, field
 from enum import Enum, auto
 from errno import EINVAL
 from typing import Final
@@ -28,6 +28,7 @@ from syncline.kms_model.uapi import (
 
 NO_FD: Final = Fd(-1)
 FORMATS: Final = (FORMAT_XRGB8888, FORMAT_ARGB8888)
+_UNDECLARED: Final = nullcontext()
 
 
 class Origin(Enum):
@@ -65,21 +66,19 @@ class Buffer:
     implicit_loans: int = 0
     """Of these, commits that owe a wl_buffer.release: it is sent when the last of them ends (C13)."""
     destroyed: bool = False
+    is_opaque: bool = field(init=False)
+    is_clear: bool = field(init=False)
+    """There is nothing to see."""
+
+    def __post_init__(self) -> None:
+        opacity = self.color >> 24
+        is_color = self.origin is Origin.COLOR
+        self.is_opaque = opacity == 0xFF if is_color else self.format == FORMAT_XRGB8888
+        self.is_clear = is_color and opacity == 0
 
     @property
     def supports_explicit_sync(self) -> bool:
         return self.origin is Origin.DMABUF
-
-    @property
-    def is_opaque(self) -> bool:
-        if self.origin is Origin.COLOR:
-            return self.color >> 24 == 0xFF
-        return self.format == FORMAT_XRGB8888
-
-    @property
-    def is_clear(self) -> bool:
-        """There is nothing to see."""
-        return self.origin is Origin.COLOR and self.color >> 24 == 0
 
 
 class Memory:
@@ -106,11 +105,13 @@ class Memory:
             handle=handle, pitch=pitch, offset=offset, modifier=modifier,
         )  # fmt: skip
 
-    def allocate(self, origin: Origin, *, width: int, height: int, format: int) -> Buffer:
+    def allocate(self, origin: Origin, *, width: int, height: int, format: int, color: int = 0) -> Buffer:
         """Memory of our own, with its dma-buf where the CPU will write. Raises DeviceError."""
         made = self._device.call(CreateDumb(width=width, height=height))
         self._uses[made.handle] = 1
-        buffer = Buffer(origin, width, height, format, NO_FD, handle=made.handle, pitch=made.pitch)
+        buffer = Buffer(
+            origin, width, height, format, NO_FD, handle=made.handle, pitch=made.pitch, color=color
+        )
         if origin is Origin.UPLOAD:
             buffer.fd = self._device.call(PrimeHandleToFd(handle=made.handle)).fd
         return buffer
@@ -120,8 +121,7 @@ class Memory:
         opacity = color >> 24
         if opacity in {0, 0xFF}:
             return Buffer(Origin.COLOR, 1, 1, FORMAT_ARGB8888, NO_FD, color=color)
-        buffer = self.allocate(Origin.COLOR, width=1, height=1, format=FORMAT_ARGB8888)
-        buffer.color = color
+        buffer = self.allocate(Origin.COLOR, width=1, height=1, format=FORMAT_ARGB8888, color=color)
         paint = (Fill(rect=(0, 0, 1, 1), color=color),)
         self._device.call(
             Submit(
@@ -131,12 +131,12 @@ class Memory:
         )  # fmt: skip
         return buffer
 
-    @contextmanager
-    def cpu_access(self, buffer: Buffer, access: DmaBufSyncFlag) -> Iterator[None]:
+    def cpu_access(self, buffer: Buffer, access: DmaBufSyncFlag) -> AbstractContextManager[None]:
         """Around reading or writing the pixels of a buffer that nobody else uses. Raises DeviceError."""
-        if not self._declares_cpu_access:
-            yield
-            return
+        return self._declared(buffer, access) if self._declares_cpu_access else _UNDECLARED
+
+    @contextmanager
+    def _declared(self, buffer: Buffer, access: DmaBufSyncFlag) -> Iterator[None]:
         self._device.call(DmaBufSync(fd=buffer.fd, flags=access))
         try:
             yield

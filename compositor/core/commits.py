@@ -7,7 +7,6 @@ from syncline.compositor.core.buffer import Buffer, Origin
 from syncline.compositor.core.effects import LateViolation
 from syncline.compositor.core.errors import Violation
 from syncline.compositor.core.extent import Extent, check_size, check_viewport, extent_of
-from syncline.compositor.core.geometry import Rect
 from syncline.compositor.core.layout import Layout
 from syncline.compositor.core.loan import Loan
 from syncline.compositor.core.output import Output
@@ -64,8 +63,9 @@ class Commits:
         self._stage.pacing.constrain(update, presumed, now_ns)
         self._shell.committed(update)
         self.settle(surface.root, now_ns)
-        for screen in self._screens:
-            screen.offered(surface, now_ns)
+        if surface.queue:
+            for screen in self._screens:
+                screen.offered(surface, now_ns)
 
     def _check(self, surface: Surface, state: PendingState) -> SyncPair | None:
         if len(surface.queue) >= MAX_QUEUED_UPDATES:
@@ -127,20 +127,22 @@ class Commits:
             update.ready_ns = now_ns
         update.is_parked = False
         before, surface.current = surface.current, state
-        opacity_before = surface.opacity
+        looks_different = _looks_different(before, state)
         if state.attached is not UNATTACHED:  # the buffer before all other state (C7)
+            opacity_before = surface.opacity
             self._replace_content(surface, update.loan, now_ns)
-        extent_before, surface.extent = surface.extent, self._extent(surface)
+            looks_different |= surface.opacity != opacity_before
+        if not _has_extent_of_before(surface, before):
+            extent_before, surface.extent = surface.extent, self._extent(surface)
+            looks_different |= surface.extent != extent_before
         self._stage.journal.ready(update, now_ns)
         self._stage.feedback.applied(update, now_ns)
         self._shell.applied(update)
         self._seat.applied(update)
-        looks_different = surface.opacity != opacity_before or _looks_different(before, state)
-        if surface.extent != extent_before or looks_different:
+        if looks_different:
             self._layout.changed()
-        damage = _damage(state, surface.extent)
         for screen in self._screens:
-            screen.damaged(surface, damage, now_ns)
+            screen.damaged(surface, now_ns)
 
     def reached(self, update: ContentUpdate, now_ns: int) -> None:
         """The display shows it: its acquire point has been reached, whether we have heard of that or not."""
@@ -254,11 +256,16 @@ def _looks_different(before: PendingState, after: PendingState) -> bool:
     )
 
 
-def _damage(state: PendingState, extent: Extent | None) -> list[Rect]:
-    """All damage of the update in surface coordinates, clipped to the surface (C16)."""
-    if extent is None:
-        return []
-    whole = Rect(0, 0, extent.width, extent.height)
-    rects = [rect.intersect(whole) for rect in state.surface_damage]
-    rects += [extent.surface_rect(rect) for rect in state.buffer_damage]
-    return [rect for rect in rects if not rect.is_empty]
+def _has_extent_of_before(surface: Surface, before: PendingState) -> bool:
+    """Nothing is different that its extent follows from."""
+    extent, content, now = surface.extent, surface.content, surface.current
+    if extent is None or content is None:
+        return extent is None and content is None
+    return (
+        extent.buffer_width == content.buffer.width
+        and extent.buffer_height == content.buffer.height
+        and before.scale == now.scale
+        and before.transform == now.transform
+        and before.viewport_source == now.viewport_source
+        and before.viewport_destination == now.viewport_destination
+    )

@@ -1,9 +1,11 @@
 """What changed on an output between two compositions."""
 
-from collections.abc import Iterable
+from collections.abc import Iterator
 
+from syncline.compositor.core.extent import Extent
 from syncline.compositor.core.geometry import Rect, Region
 from syncline.compositor.core.scene import Element
+from syncline.compositor.core.state import PendingState
 from syncline.compositor.core.surface import Surface
 
 
@@ -17,11 +19,11 @@ class Damage:
         """The same in their order."""
         self._content: dict[Surface, Region] = {}
 
-    def add(self, surface: Surface, rects: Iterable[Rect]) -> None:
-        """New content, in surface coordinates. Of no interest unless the surface was composed last."""
+    def add(self, surface: Surface) -> None:
+        """It has new content. Where that is, is of no interest unless the surface was composed last."""
         if self._last is not None and surface in self._last:
             region = self._content.setdefault(surface, Region())
-            region.add_all(rects)
+            region.add_all(_damaged_by(surface.current, surface.extent))
             region.simplify()
 
     def forget(self) -> None:
@@ -57,6 +59,16 @@ class Damage:
         self._last = {element.surface: element for element in elements}
         self._elements = elements
         self._content.clear()
+
+
+def _damaged_by(state: PendingState, extent: Extent | None) -> Iterator[Rect]:
+    """All damage of the update in surface coordinates, clipped to the surface (C16)."""
+    if extent is not None:
+        whole = Rect(0, 0, extent.width, extent.height)
+        for rect in state.surface_damage:
+            yield rect.intersect(whole)
+        for rect in state.buffer_damage:
+            yield extent.surface_rect(rect)
 
 
 def _looks_moved(before: Element, after: Element) -> bool:

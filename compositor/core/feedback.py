@@ -42,7 +42,7 @@ class Feedback:
     def applied(self, update: ContentUpdate, now_ns: int) -> None:
         """New content makes what was not yet latched superseded (P4); a bufferless update does not (P12)."""
         surface = update.surface
-        if update.state.attached is not UNATTACHED:
+        if surface.fresh and update.state.attached is not UNATTACHED:
             self.discard(surface)
         surface.fresh.append(update)
         if update.state.frame_callbacks:

@@ -55,8 +55,8 @@ class Rect(NamedTuple):
         return other.is_empty or (
             self.x <= other.x
             and self.y <= other.y
-            and self.right >= other.right
-            and self.bottom >= other.bottom
+            and self.x + self.width >= other.x + other.width
+            and self.y + self.height >= other.y + other.height
         )
 
     def contains(self, *, x: int, y: int) -> bool:
@@ -115,9 +115,10 @@ class Region:
     def add(self, rect: Rect) -> None:
         if rect.is_empty:
             return
-        if self._rects:
-            if any(own.covers(rect) for own in self._rects):
+        for own in self._rects:
+            if own.covers(rect):
                 return
+        if self._rects:
             self.subtract(rect)
         self._rects.append(rect)
 

@@ -55,7 +55,8 @@ class Pacing:
 
     def applied(self, update: ContentUpdate, now_ns: int) -> None:
         """It raises its barrier (F4). A wait that did not count, being synchronized, is over (F7)."""
-        self._cancel(update, now_ns)
+        if update.constraints:
+            self._cancel(update, now_ns)
         if update.state.fifo_barrier:
             self._barriers.setdefault(update.surface, now_ns + self._hidden_frame_ns)
 

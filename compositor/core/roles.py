@@ -265,8 +265,10 @@ class Shell:
         if xdg is None:
             return
         serial = update.state.acked_serial
-        configuration = xdg.acked.get(serial) if serial is not None else None
-        xdg.acked = {other: kept for other, kept in xdg.acked.items() if serial is None or other > serial}
+        configuration = None
+        if serial is not None:
+            configuration = xdg.acked.get(serial)
+            xdg.acked = {other: kept for other, kept in xdg.acked.items() if other > serial}
         has_content = surface.content is not None
         match xdg.window:
             case Toplevel() as toplevel:

@@ -1,6 +1,5 @@
 """One output at work: latches what it shows, gives it to the kernel, learns that it was shown."""
 
-from collections.abc import Iterable
 from errno import ECANCELED
 
 from msgspec.structs import replace
@@ -87,10 +86,10 @@ class Screen:
         self.flip_watch.took_off(now_ns)
         self.output.phase = Phase.FLIPPING
 
-    def damaged(self, surface: Surface, rects: Iterable[Rect], now_ns: int) -> None:
+    def damaged(self, surface: Surface, now_ns: int) -> None:
         """New content of a surface; a new frame if it can be seen."""
-        self._damage.add(surface, rects)
-        if self._parking.is_reached(surface):
+        self._damage.add(surface)
+        if self._flights.parked is not None and self._parking.is_reached(surface):
             self._promote(now_ns)
         elif surface in self.visible:
             if surface not in self._direct:
@@ -226,7 +225,8 @@ class Screen:
 
     def offered(self, surface: Surface, now_ns: int) -> None:
         """It may have something unfinished that the display itself could wait for."""
-        if surface in self._direct and surface in self.visible and self._parking.candidate(surface):
+        is_direct = surface in self._direct and surface in self.visible
+        if is_direct and surface.queue and self._parking.candidate(surface):
             self.output.cue(Cue.DAMAGED, now_ns)
 
     def waiting_in(self, flip: FlipComplete) -> ContentUpdate | None:

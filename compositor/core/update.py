@@ -31,6 +31,8 @@ def enqueue(update: ContentUpdate) -> None:
 
 def reachable(candidate: ContentUpdate) -> list[ContentUpdate]:
     """The candidate's graph in an order of application: whatever is needed comes first, the candidate last."""
+    if not candidate.needs:
+        return [candidate]
     order: dict[ContentUpdate, None] = {}
     stack = [(candidate, iter(candidate.needs))]
     while stack:
@@ -45,7 +47,11 @@ def reachable(candidate: ContentUpdate) -> list[ContentUpdate]:
 
 
 def is_constrained(graph: list[ContentUpdate]) -> bool:
-    return any(_holds(constraint, update) for update in graph for constraint in update.constraints)
+    for update in graph:
+        for constraint in update.constraints:
+            if _holds(constraint, update):
+                return True
+    return False
 
 
 def _holds(constraint: Constraint, update: ContentUpdate) -> bool:
@@ -72,8 +78,13 @@ def next_ready(root: Surface) -> list[ContentUpdate] | None:
 
 def holders(root: Surface) -> set[Surface]:
     """Roots of other trees with updates that need some of this one: it was a branch of theirs once."""
-    needing = (update.needed_by for surface in root.tree() for update in surface.queue if update.synchronized)
-    return {each.surface.root for each in needing if each is not None} - {root}
+    found: set[Surface] = set()
+    for surface in root.tree():
+        for update in surface.queue:
+            if update.synchronized and update.needed_by is not None:
+                found.add(update.needed_by.surface.root)
+    found.discard(root)
+    return found
 
 
 def forget(update: ContentUpdate) -> None:

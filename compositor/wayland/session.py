@@ -1,8 +1,8 @@
 """One connected client, and what all of them share: the tables that lead from the core's things to wire objects."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from types import TracebackType
 
 from syncline.compositor.core.buffer import Buffer
 from syncline.compositor.core.compositor import Compositor
@@ -113,32 +113,10 @@ class Session:
         assert by is None, f"{by!r} cannot speak for {interface}: {violation}"
         return display_error(WlDisplay.Error.IMPLEMENTATION, f"{interface}, gone since: {violation}")
 
-    def blaming(
-        self, by: Resource, surface: Surface | None = None, *, is_journalled: bool = False
-    ) -> "Blaming":
+    @contextmanager
+    def blaming(self, by: Resource, surface: Surface | None = None) -> Iterator[None]:
         """Around calls to the core: its Violation becomes the ProtocolError a handler may raise."""
-        return Blaming(self, by, surface, is_journalled=is_journalled)
-
-
-class Blaming:
-    """See `Session.blaming`. Around every commit, so not a generator."""
-
-    __slots__ = ("_by", "_is_journalled", "_session", "_surface")
-
-    def __init__(
-        self, session: Session, by: Resource, surface: Surface | None, *, is_journalled: bool
-    ) -> None:
-        self._session = session
-        self._by = by
-        self._surface = surface
-        self._is_journalled = is_journalled
-
-    def __enter__(self) -> None:
-        """Nothing to prepare."""
-
-    def __exit__(
-        self, _kind: type[BaseException] | None, fault: BaseException | None, _trace: TracebackType | None
-    ) -> None:
-        if isinstance(fault, Violation):
-            self._session.is_journalled = self._is_journalled
-            raise self._session.violated(fault, surface=self._surface, by=self._by) from fault
+        try:
+            yield
+        except Violation as violation:
+            raise self.violated(violation, surface=surface, by=by) from violation

@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from syncline.compositor.core.errors import Violation
 from syncline.compositor.core.geometry import MAX_REGION_RECTS, Rect, Region
 from syncline.compositor.core.state import UNATTACHED, Attach, Attached
 from syncline.compositor.core.surface import Surface
@@ -137,8 +138,11 @@ class WlSurface(Resource):
         copied = list(pending.get_release) if isinstance(attached, ShmBuffer) and pending.attached else []
         if copied:
             pending.get_release = []
-        with session.blaming(self, self.surface, is_journalled=True):
+        try:
             session.core.commit(self.surface, session.now_ns)
+        except Violation as violation:  # each commit comes by here: no context is made for it
+            session.is_journalled = True
+            raise session.violated(violation, surface=self.surface, by=self) from violation
         if self.surface.explicit:
             sync = session.object_of(self.surface, "wp_linux_drm_syncobj_surface_v1")
             assert isinstance(sync, SurfaceObject)

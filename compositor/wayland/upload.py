@@ -59,7 +59,8 @@ class Uploads:
         self._fit(source)
         for slot in self._slots:
             slot.stale.add_all(damage)
-        slot = next((each for each in self._slots if each.is_free), None) or self._grow(source)
+        free = [slot for slot in self._slots if slot.is_free]
+        slot = free[0] if free else self._grow(source)
         with self._session.core.cpu_access(slot.buffer, DmaBufSyncFlag.WRITE):
             slot.copy(source)
         slot.is_free = False
