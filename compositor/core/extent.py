@@ -60,15 +60,16 @@ def turned_size(buffer: Buffer, transform: int) -> tuple[int, int]:
 def _turn(rect: Rect, transform: int, *, width: int, height: int) -> Rect:
     """A rectangle of the buffer, after wl_output.transform `transform` has been undone."""
     x, y, w, h = rect
-    quarter_turns = transform & 3
-    if transform & 4:
-        x = width - x - w
+    across = height if transform & 1 else width
+    quarter_turns = transform & 3  # counter-clockwise, to be turned back
     if quarter_turns == 1:
-        x, y, w, h = y, width - x - w, h, w
+        x, y, w, h = height - y - h, x, h, w
     elif quarter_turns == 2:
         x, y = width - x - w, height - y - h
     elif quarter_turns == 3:
-        x, y, w, h = height - y - h, x, h, w
+        x, y, w, h = y, width - x - w, h, w
+    if transform & 4:  # it was mirrored before it was turned
+        x = across - x - w
     return Rect(x, y, w, h)
 
 

@@ -41,7 +41,7 @@ def buffer(width: int, height: int) -> Buffer:
 @pytest.mark.parametrize(
     ("transform", "turned"),
     [
-        (0, Rect(1, 2, 3, 4)), (1, Rect(2, 6, 4, 3)), (2, Rect(6, 14, 3, 4)), (3, Rect(14, 1, 4, 3)),
+        (0, Rect(1, 2, 3, 4)), (1, Rect(14, 1, 4, 3)), (2, Rect(6, 14, 3, 4)), (3, Rect(2, 6, 4, 3)),
         (4, Rect(6, 2, 3, 4)), (5, Rect(2, 1, 4, 3)), (6, Rect(1, 14, 3, 4)), (7, Rect(14, 6, 4, 3)),
     ],
 )  # fmt: skip
