@@ -31,9 +31,10 @@ def arrived(
                 arguments[at] = _found(arguments[at], argument, table)
             case _:
                 arguments[at] = _claimed(arguments[at], argument, receiver, table)
-    for at, argument in particulars.places:
-        if argument.kind is Kind.FD:
-            arguments[at] = ReceivedFd(fds.popleft())
+    if particulars.fd_count:
+        for at, argument in particulars.places:
+            if argument.kind is Kind.FD:
+                arguments[at] = ReceivedFd(fds.popleft())
     return arguments
 
 

@@ -128,24 +128,27 @@ class Connection:
         except self._wire.refusals as why:
             raise _invalid_arguments(repr(obj), message, why) from why
         try:
-            self._observe(obj, message, arguments, incoming=True)
+            if self._observer is not None:
+                self._observe(obj, message, arguments, incoming=True)
             if handler is not None:
                 handler(obj, *arguments)
-            self._settle(obj, message, arguments)
         finally:
-            for each in arguments:
-                if isinstance(each, ReceivedFd):
-                    each.close()
+            if particulars.fd_count:
+                for each in arguments:
+                    if isinstance(each, ReceivedFd):
+                        each.close()
+        if particulars.makes_objects:
+            self._look_for_objects(message, arguments)
+        if message.ends_object and self.role is Role.SERVER:
+            self.retire(obj)
 
-    def _settle(self, obj: Object, message: Message, arguments: Sequence[object]) -> None:
-        """After the handler: what it was to make exists, what the message ends has ended."""
+    def _look_for_objects(self, message: Message, arguments: Sequence[object]) -> None:
+        """The handler was to make them."""
         for each in arguments:
             if isinstance(each, NewId) and not each.is_used and not self.closing:
                 if self.role is Role.SERVER:
                     raise Misuse(f"the handler of {message} made nothing of {each!r}")
                 self._table.end(each.id, each.interface)
-        if message.ends_object and self.role is Role.SERVER:
-            self.retire(obj)
 
     def _swallow(self, object_id: int, opcode: int, body: Body) -> None:
         """A message to nobody: fatal, unless it is an event that crossed our destroying of its object."""

@@ -20,7 +20,7 @@ _SPECIAL: Final = frozenset({Kind.OBJECT, Kind.NEW_ID, Kind.FD})
 class Particulars:
     """What a message needs beyond its numbers: objects looked up, made or ended, descriptors passed."""
 
-    __slots__ = ("fd_count", "message", "places")
+    __slots__ = ("fd_count", "makes_objects", "message", "places")
 
     def __init__(self, message: Message) -> None:
         self.message = message
@@ -31,6 +31,7 @@ class Particulars:
             (at, each) for at, each in enumerate(message.arguments) if each.kind in special
         )
         self.fd_count = sum(each.kind is Kind.FD for each in message.arguments)
+        self.makes_objects = any(each.kind is Kind.NEW_ID for each in message.arguments)
 
 
 Incoming: TypeAlias = tuple[Decoder, Handler | None, Particulars, bool]

@@ -41,7 +41,8 @@ class Table:
             raise Malformed(f"new id {id} is taken")
         if not self._first_theirs <= id <= self._next_theirs:
             raise Malformed(f"new id {id} where {self._next_theirs} is the next")
-        self._next_theirs = max(self._next_theirs, id + 1)
+        if id == self._next_theirs:
+            self._next_theirs += 1
 
     def end(self, id: int, interface: str) -> None:
         """An object has ended on our side, or was never made of an id that we were given."""

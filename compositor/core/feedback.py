@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Final
 
 from syncline.compositor.core.effects import Discarded, Effect, FrameDone, Presented
 from syncline.compositor.core.frame import Frame
@@ -184,10 +185,16 @@ class Blame:
     us: int = 0
 
 
+NOBODY: Final = Blame()
+
+
 def _blame(update: ContentUpdate, flip: FlipComplete, frame: Frame, chances: Chances) -> Blame:
     assert update.ready_ns is not None
-    asked_ns, ready_ns = chances.vblank_ns(update.committed_ns), chances.vblank_ns(update.ready_ns)
-    possible_ns = chances.vblank_ns(max(update.ready_ns, update.surface.shown_since_ns))
+    asked_ns = ready_ns = possible_ns = chances.vblank_ns(update.committed_ns)
+    if update.ready_ns > update.committed_ns:
+        ready_ns = possible_ns = chances.vblank_ns(update.ready_ns)
+    if update.surface.shown_since_ns > update.ready_ns:
+        possible_ns = chances.vblank_ns(update.surface.shown_since_ns)
     free_ns = max(possible_ns, chances.free_vblank_ns())
     by_client = chances.refreshes(since_ns=asked_ns, until_ns=ready_ns)
     by_others = chances.refreshes(since_ns=possible_ns, until_ns=free_ns)
@@ -206,7 +213,7 @@ def _report(
     presented: tuple[FlipComplete, Frame, Chances] | None,
     is_direct: bool,
 ) -> FrameReport:
-    blame, sequence, presented_ns = Blame(), 0, None
+    blame, sequence, presented_ns = NOBODY, 0, None
     if presented is not None:
         flip, frame, chances = presented
         presented_ns, sequence = flip.time_ns, flip.sequence

@@ -161,7 +161,8 @@ class Flights:
             before.image.in_use -= 1
         for loan in frame.waits_for:
             loan.forwarded = False
-        self._has_read(frame.read, frame.composed_point, now_ns)
+        if frame.read:
+            self._has_read(frame.read, frame.composed_point, now_ns)
         self._have_left(frame, now_ns)
         if self._strays:
             self._collect_strays(now_ns)

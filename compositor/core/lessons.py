@@ -36,6 +36,6 @@ class Lessons:
             if not frame.waits_for and info.status > 0 and info.fences:
                 there_ns = max(frame.accepted_ns, info.fences[0].timestamp_ns)
                 margin.composed.learn(there_ns - frame.planned_ns)
-        is_late = flip_ns - frame.target_ns > self._output.refresh_ns // 2
+        is_late = flip_ns - frame.target_ns > self._output.grid.refresh_ns // 2
         if is_late and not frame.waits_for and not frame.is_first:
             (margin.composed if frame.composed_point else margin.direct).missed()

@@ -75,7 +75,7 @@ class Output:
 
     @property
     def refresh_ns(self) -> int:
-        return self.mode.refresh_ns
+        return self.grid.refresh_ns
 
     def cue(self, cue: Cue, now_ns: int) -> None:
         """Move on in the cycle; entering SCHEDULED (again) aims at the next vblank that can be made."""

@@ -108,7 +108,8 @@ class Releases:
     def _end(self, loan: Loan) -> None:
         loan.ended = True
         del self.open[loan]
-        self._effects.extend(CommitReleased(callback) for callback in loan.callbacks)
+        for callback in loan.callbacks:
+            self._effects.append(CommitReleased(callback))
         for point in (loan.acquire, loan.release):
             if point is not None:
                 self.unuse_timeline(point.timeline)

@@ -95,10 +95,12 @@ class Screen:
             if surface not in self._direct:
                 self.output.expect_composition(now_ns)
             self.output.cue(Cue.DAMAGED, now_ns)
-            self._hurry(surface, now_ns)
+            if surface.current.tearing:
+                self._hurry(surface, now_ns)
 
     def _hurry(self, surface: Surface, now_ns: int) -> None:
-        if surface.current.tearing and self._tearing.could_follow(surface, now_ns):
+        """It wants to tear."""
+        if self._tearing.could_follow(surface, now_ns):
             self.output.hurry(now_ns)
 
     def repaint(self, now_ns: int) -> None:
@@ -183,8 +185,10 @@ class Screen:
         for surface in self.visible:
             if frame.is_torn and self._stage.pacing.has_barrier(surface):
                 output.cue(Cue.DAMAGED, now_ns)  # so that there is a deadline for it to fall after (F12)
-            self._hurry(surface, now_ns)
-            self.offered(surface, now_ns)
+            if surface.current.tearing:
+                self._hurry(surface, now_ns)
+            if surface.queue:
+                self.offered(surface, now_ns)
 
     # -- what to show -----------------------------------------------------------------------------
 
@@ -225,8 +229,7 @@ class Screen:
 
     def offered(self, surface: Surface, now_ns: int) -> None:
         """It may have something unfinished that the display itself could wait for."""
-        is_direct = surface in self._direct and surface in self.visible
-        if is_direct and surface.queue and self._parking.candidate(surface):
+        if surface in self._direct and surface in self.visible and self._parking.candidate(surface):
             self.output.cue(Cue.DAMAGED, now_ns)
 
     def waiting_in(self, flip: FlipComplete) -> ContentUpdate | None:

@@ -6,6 +6,7 @@ is what `_Slot.stale` remembers, so a partial update is copied in part and the i
 """
 
 import mmap
+from functools import partial
 from typing import Final
 
 from syncline.compositor.core.buffer import Buffer
@@ -83,7 +84,7 @@ class Uploads:
         )
         slot = _Slot(buffer)
         self._slots.append(slot)
-        self._session.stage.released[buffer] = lambda: self._release(slot)
+        self._session.stage.released[buffer] = partial(self._release, slot)
         return slot
 
     def _release(self, slot: _Slot) -> None:
