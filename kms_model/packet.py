@@ -171,17 +171,24 @@ def replace_descriptors(record: object, mine: Mapping[int, int], fence_property:
     kind = type(record)
     if kind not in _CARRIERS:
         return
+    if isinstance(record, ModeAtomic):
+        _replace_in_fences(record, mine, fence_property)
+        return
     for name in _FD_FIELDS.get(kind, ()):
         _set(record, name, _translated(getattr(record, name), mine))
     for name in _PAIR_FIELDS.get(kind, ()):
         pairs = getattr(record, name)
         _set(record, name, tuple((pointer, _translated(number, mine)) for pointer, number in pairs))
-    if isinstance(record, ModeAtomic):
-        props = [*record.props]
-        for at, (obj, prop, value) in enumerate(props):
-            if prop == fence_property:
-                props[at] = obj, prop, _translated(value, mine)
-        _set(record, "props", tuple(props))
+
+
+def _replace_in_fences(commit: ModeAtomic, mine: Mapping[int, int], fence_property: int) -> None:
+    props = None
+    for at, (obj, prop, value) in enumerate(commit.props):
+        if prop == fence_property:
+            props = props or list(commit.props)
+            props[at] = obj, prop, _translated(value, mine)
+    if props:
+        _set(commit, "props", tuple(props))
 
 
 def _set(record: object, name: str, value: object) -> None:

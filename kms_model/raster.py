@@ -67,7 +67,7 @@ def row_costs_ns(commands: Iterable[Command], *, height: int, width: int) -> NDA
         for rect in _touched(command):
             _, y, w, h = intersect(rect, (0, 0, width, height))
             costs_ps[y + 1 : y + 1 + h] += w * pixel_ps + _ROW_PS
-    totals: NDArray[np.int64] = np.cumsum(costs_ps) // 1000
+    totals: NDArray[np.int64] = costs_ps.cumsum() // 1000
     return totals
 
 

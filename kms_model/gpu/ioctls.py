@@ -1,9 +1,10 @@
 """The submit ioctl: everything is looked up and checked first, then armed, published and queued."""
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from errno import E2BIG, EACCES, EAGAIN, ECANCELED, EINVAL, ENOENT
 from typing import Any, Final
+
+import msgspec
 
 from syncline.kms_model.accesses import Access, Carrier, Reservation, Submission, Wait
 from syncline.kms_model.buffers.buffer import GemObject
@@ -47,13 +48,14 @@ _FAR: Final = 1 << 20  # coordinates and sizes; far beyond any buffer, and produ
 _MAX_SIDE: Final = 1 << 15
 
 
-@dataclass(frozen=True, slots=True)
-class _Checked:
+class _Checked(msgspec.Struct, frozen=True):
     """A submit whose every argument is good."""
 
     entity: Entity
     target: Pixels
     sources: Mapping[int, Pixels]
+    buffers: Sequence[tuple[GemObject, bool]]
+    """Each buffer of the job once, and whether it is written."""
     outs: tuple[tuple[Syncobj, int], ...]
     waits: tuple[Fence, ...]
     user_waits: tuple[UserWait, ...]
@@ -93,7 +95,7 @@ class Gpu:
         )
         job.depend_on(checked.waits)
         job.need(checked.user_waits)
-        for gem, write in _buffers(checked):
+        for gem, write in checked.buffers:
             usage = usage_for(write=write) if request.implicit else Usage.KERNEL
             job.depend_on(gem.resv.pending(usage))
         job.tell_needs(entity.queue[-1] if entity.queue else None)
@@ -119,7 +121,7 @@ class Gpu:
 
     def _check(self, file: File, request: Submit) -> _Checked:
         priority = _check_priority(file, request)
-        if len(request.commands) + sum(len(blit.clip) for blit in _blits(request)) > MAX_RECTS:
+        if _rects_in(request.commands) > MAX_RECTS:
             raise DeviceError(E2BIG, f"more than {MAX_RECTS} commands and clip rectangles")
         target = Pixels(_gem(file, request.target), *request.target_size, request.pitch)
         sources = {
@@ -138,7 +140,7 @@ class Gpu:
         if user_waits:
             _check_user_job(request, outs)
         entity = self._entity(file, priority, for_user=bool(user_waits))
-        return _Checked(entity, target, sources, outs, waits, user_waits)
+        return _Checked(entity, target, sources, _buffers(target, sources), outs, waits, user_waits)
 
     def _entity(self, file: File, priority: Priority, *, for_user: bool) -> Entity:
         """User jobs have a queue of their own: a dma_fence must not come to depend on them by its place (K1)."""
@@ -165,8 +167,12 @@ def _check_priority(file: File, request: Submit) -> Priority:
     return priority
 
 
-def _blits(request: Submit) -> Iterator[Blit]:
-    return (command for command in request.commands if isinstance(command, Blit))
+def _rects_in(commands: Sequence[Command]) -> int:
+    rects = len(commands)
+    for command in commands:
+        if isinstance(command, Blit):
+            rects += len(command.clip)
+    return rects
 
 
 def _gem(file: File, handle: int) -> GemObject:
@@ -194,7 +200,7 @@ def _check_command(command: Command) -> None:
 
 
 def _is_near(rect: Rect) -> bool:
-    return all(-_FAR <= side <= _FAR for side in rect)
+    return min(rect) >= -_FAR and max(rect) <= _FAR
 
 
 def _is_color(color: int) -> bool:
@@ -257,13 +263,11 @@ def _check_user_job(request: Submit, outs: tuple[tuple[Syncobj, int], ...]) -> N
         raise DeviceError(EINVAL, "a job that waits for user fences signals user fences only")
 
 
-def _buffers(checked: _Checked) -> Iterator[tuple[GemObject, bool]]:
-    """Each buffer of the job once, and whether it is written."""
-    target = checked.target.gem
-    yield target, True
-    for gem in dict.fromkeys(pixels.gem for pixels in checked.sources.values()):
-        if gem is not target:
-            yield gem, False
+def _buffers(target: Pixels, sources: Mapping[int, Pixels]) -> Sequence[tuple[GemObject, bool]]:
+    writes = {target.gem: True}
+    for pixels in sources.values():
+        writes.setdefault(pixels.gem, False)
+    return tuple(writes.items())
 
 
 def _submission(file: File, request: Submit, checked: _Checked, job: Job) -> Submission:
@@ -274,7 +278,7 @@ def _submission(file: File, request: Submit, checked: _Checked, job: Job) -> Sub
         carriers.append(in_file)
     waits = [Wait(carrier, fence) for carrier, fence in zip(carriers, checked.waits, strict=True)]
     waits += [Wait(_awaited(file, point), None) for point in request.user_in_points]
-    accesses = [Access(gem.resv, write) for gem, write in _buffers(checked)]
+    accesses = [Access(gem.resv, write) for gem, write in checked.buffers]
     if request.implicit:
         waits += [Wait(Reservation(resv, usage_for(write=writes)), None) for resv, writes in accesses]
     return Submission(
@@ -290,7 +294,7 @@ def _submission(file: File, request: Submit, checked: _Checked, job: Job) -> Sub
 
 
 def _publish(kernel: Kernel, job: Job, checked: _Checked, *, implicit: bool) -> None:
-    for gem, write in () if checked.user_waits else _buffers(checked):
+    for gem, write in () if checked.user_waits else checked.buffers:
         usage = (Usage.WRITE if write else Usage.READ) if implicit else Usage.BOOKKEEP
         gem.resv.add(job.finished, usage)
     for syncobj, point in checked.outs:

@@ -121,7 +121,8 @@ class Entity:
 
     def arm(self, picture: Picture, label: str) -> Job:
         """A job with its fences. It has its place in the order only once it is pushed."""
-        scheduled, finished = (JobFence(context, self._seqno + 1) for context in self._contexts)
+        of_scheduled, of_finished = self._contexts
+        scheduled, finished = JobFence(of_scheduled, self._seqno + 1), JobFence(of_finished, self._seqno + 1)
         if self._kernel.observer is not None:
             for fence in (scheduled, finished):
                 self._kernel.observer.exported(fence, EXPORTER, lock=finished)

@@ -1,9 +1,9 @@
 """What a job paints, and which rows of it are done after how much engine time."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Final
 
+import msgspec
 import numpy as np
 
 from syncline.kms_model import raster
@@ -17,8 +17,7 @@ _PAUSE_NS: Final = 1_000_000
 """A short one appears in fewer, at most one in this time: each wakes the machine up."""
 
 
-@dataclass(frozen=True, slots=True)
-class Pixels:
+class Pixels(msgspec.Struct, frozen=True):
     """`width` x `height` XRGB8888 or ARGB8888 pixels in a buffer."""
 
     gem: GemObject
@@ -54,19 +53,16 @@ class Picture:
         rest_ns = max(0, min(duration_ns, FOREVER_NS) - int(self._costs_ns[-1]))
         self._done_ns = self._costs_ns + rest_ns * np.arange(target.height + 1) // target.height
         self._rows = 0
-
-    @property
-    def duration_ns(self) -> int:
-        return int(self._done_ns[-1])
+        self.duration_ns = int(self._done_ns[-1])
 
     def step_ns(self, elapsed_ns: int, *, paint_ns: int) -> int:
         """How long the job may be left alone from `elapsed_ns` on: not for more painting than `paint_ns`."""
-        cheap = int(np.searchsorted(self._costs_ns, self._costs_ns[self._rows] + paint_ns, side="right")) - 1
+        cheap = int(self._costs_ns.searchsorted(self._costs_ns[self._rows] + paint_ns, side="right")) - 1
         return min(max(self.duration_ns // _STEPS, _PAUSE_NS), int(self._done_ns[cheap]) - elapsed_ns)
 
     def paint_until(self, elapsed_ns: int) -> None:
         """Paint the rows that are done after `elapsed_ns` of engine time and are not painted yet."""
-        done = int(np.searchsorted(self._done_ns[1:], elapsed_ns, side="right"))
+        done = int(self._done_ns[1:].searchsorted(elapsed_ns, side="right"))
         if done > self._rows:
             view = self._target.view()
             raster.paint(view, self._commands, self._source_of, top=self._rows, bottom=done)

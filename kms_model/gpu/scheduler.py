@@ -106,8 +106,8 @@ class Scheduler:
         if entity is None:
             return
         job = entity.queue[0]
-        rivals = any(queue for priority, queue in self._ready.items() if priority >= entity.priority)
-        self._engine.run(job, limit_ns=self._timeout_ns, alone=not rivals)
+        has_rivals = bool(self._ready[entity.priority])  # better ones would have been first
+        self._engine.run(job, limit_ns=self._timeout_ns, alone=not has_rivals)
         if not job.started:
             job.started = True
             if self._kernel.accesses is not None:

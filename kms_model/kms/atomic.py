@@ -17,14 +17,13 @@ from syncline.kms_model.kms.user_points import Mixed
 from syncline.kms_model.task import ERESTARTSYS, Interrupted
 from syncline.kms_model.uapi import AtomicFlag, AtomicReply, ClientCap, DeviceError, ModeAtomic
 
-_KNOWN_FLAGS: Final = (
-    AtomicFlag.PAGE_FLIP_EVENT
-    | AtomicFlag.PAGE_FLIP_ASYNC
-    | AtomicFlag.TEST_ONLY
-    | AtomicFlag.NONBLOCK
-    | AtomicFlag.ALLOW_MODESET
-    | AtomicFlag.OVERRIDE
-)
+_EVENT: Final = int(AtomicFlag.PAGE_FLIP_EVENT)
+_ASYNC: Final = int(AtomicFlag.PAGE_FLIP_ASYNC)
+_TEST_ONLY: Final = int(AtomicFlag.TEST_ONLY)
+_NONBLOCK: Final = int(AtomicFlag.NONBLOCK)
+_ALLOW_MODESET: Final = int(AtomicFlag.ALLOW_MODESET)
+_OVERRIDE: Final = int(AtomicFlag.OVERRIDE)
+_UNKNOWN: Final = ~(_EVENT | _ASYNC | _TEST_ONLY | _NONBLOCK | _ALLOW_MODESET | _OVERRIDE)
 
 
 def check_permission(file: File, *, master: bool) -> None:
@@ -40,17 +39,17 @@ def check_arguments(file: File, request: ModeAtomic) -> None:
     flags = request.flags
     if not file.has_cap(ClientCap.ATOMIC):
         raise DeviceError(EINVAL, "the client did not set the ATOMIC capability")
-    if flags & ~int(_KNOWN_FLAGS):
+    if flags & _UNKNOWN:
         raise DeviceError(EINVAL, "unknown flags")
     if request.timeout_ns < 0:
         raise DeviceError(EINVAL, "a timeout before the clock began")
-    if flags & AtomicFlag.OVERRIDE and not file.profile.user_commits:
+    if flags & _OVERRIDE and not file.profile.user_commits:
         raise DeviceError(EINVAL, "no user fences in commits")
     if request.reserved:
         raise DeviceError(EINVAL, "reserved is not zero")
-    if flags & AtomicFlag.PAGE_FLIP_ASYNC and not file.profile.async_flips:
+    if flags & _ASYNC and not file.profile.async_flips:
         raise DeviceError(EINVAL, "no asynchronous flips")
-    if flags & AtomicFlag.TEST_ONLY and flags & AtomicFlag.PAGE_FLIP_EVENT:
+    if flags & _TEST_ONLY and flags & _EVENT:
         raise DeviceError(EINVAL, "a test sends no event")
 
 
@@ -58,12 +57,12 @@ async def atomic(display: Display, file: File, request: ModeAtomic) -> AtomicRep
     """Sleeps for locks, and as a blocking commit does. A failure says which pointers got their -1."""
     check_arguments(file, request)
     observer = display.kernel.observer
-    if observer is not None and request.flags & (AtomicFlag.NONBLOCK | AtomicFlag.TEST_ONLY):
+    if observer is not None and request.flags & (_NONBLOCK | _TEST_ONLY):
         observer.must_not_wait()
     context = display.acquire_context(interruptible=True)
-    allow_modeset = bool(request.flags & AtomicFlag.ALLOW_MODESET)
+    allow_modeset = bool(request.flags & _ALLOW_MODESET)
     state = display.begin_state(context, allow_modeset=allow_modeset, file=file)
-    state.override = bool(request.flags & AtomicFlag.OVERRIDE)
+    state.override = bool(request.flags & _OVERRIDE)
     call = _Call(display, file, request, context, state)
     try:
         reply = await call.run()
@@ -119,15 +118,15 @@ class _Call:
         for object_id, prop_id, value in self._request.props:
             await self._parser.set(object_id, prop_id, value)
         for crtc_state in self._state.crtcs.values():
-            crtc_state.async_flip = bool(flags & AtomicFlag.PAGE_FLIP_ASYNC)
-        if flags & AtomicFlag.TEST_ONLY:
+            crtc_state.async_flip = bool(flags & _ASYNC)
+        if flags & _TEST_ONLY:
             await self._check()
             self._display.states.remove(self._state)
             return
-        want_event = bool(flags & AtomicFlag.PAGE_FLIP_EVENT)
+        want_event = bool(flags & _EVENT)
         self._signalling.prepare(self._file, want_event=want_event, user_data=self._request.user_data)
         await self._check()
-        await self._commit(nonblock=bool(flags & AtomicFlag.NONBLOCK))
+        await self._commit(nonblock=bool(flags & _NONBLOCK))
 
     async def _check(self) -> None:
         await check(self._display, self._state)
@@ -167,5 +166,5 @@ class _Call:
         return tuple(dict.fromkeys((*self._written, *self._parser.written)))
 
     def _new_parser(self) -> Parser:
-        async_flip = bool(self._request.flags & AtomicFlag.PAGE_FLIP_ASYNC)
+        async_flip = bool(self._request.flags & _ASYNC)
         return Parser(self._display, self._file, self._state, async_flip=async_flip)
