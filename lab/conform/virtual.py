@@ -15,6 +15,7 @@ from syncline.compositor.loop import Driver
 from syncline.conformance.target import Stand, count_fds
 from syncline.kms_model.device import Device
 from syncline.kms_model.kernel import Kernel
+from syncline.kms_model.kms.scanout import compose
 from syncline.kms_model.local import LocalFile, LocalNode
 from syncline.kms_model.loops import NS_PER_S, VirtualLoop, sleep_until
 from syncline.kms_model.profiles import SYNCLINE
@@ -59,6 +60,9 @@ class VirtualStand:
     def pointer(self) -> "Hand":
         return Hand(self)
 
+    def eye(self) -> "Onlooker":
+        return Onlooker(self)
+
     def end(self) -> None:
         self.driver.close()
         self.file.close()
@@ -99,6 +103,18 @@ class Hand:
         now_ns = self.stand.loop.now_ns()
         self.stand.driver.core.seat.press(button=button, pressed=pressed, now_ns=now_ns)
         self.stand.driver.server.settle()
+
+
+@dataclass(frozen=True, slots=True)
+class Onlooker:
+    """In front of the screens, where no client and no compositor is."""
+
+    stand: VirtualStand
+
+    def count(self, colour: int) -> int:
+        views = self.stand.node.device.kms.display.view()
+        screens = [compose(each.showing) for each in views if each.showing is not None]
+        return sum(int((screen == colour).sum()) for screen in screens)
 
 
 class VirtualTarget:

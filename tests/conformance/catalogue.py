@@ -14,6 +14,7 @@ MODULES: Final = (
     "test_life_cycle",
     "test_trees",
     "test_core",
+    "test_damage",
     "test_shell",
     "test_numbers",
     "test_presentation",

@@ -60,6 +60,10 @@ class Stand(Line, Protocol):
         """The seat's pointer in the tester's hand; None: nobody moves it."""
         ...
 
+    def eye(self) -> "Eye | None":
+        """Somebody in front of the screens; None: nobody looks at them."""
+        ...
+
     def end(self) -> None:
         """End the compositor as its user would, for good. Raises Skip when it is not ours to end."""
         ...
@@ -74,6 +78,14 @@ class Pointer(Protocol):
 
     def press(self, button: int, *, pressed: bool) -> None:
         """A button of linux/input-event-codes.h goes down or up."""
+        ...
+
+
+class Eye(Protocol):
+    """Sees what the display scans out, which no capture tells."""
+
+    def count(self, colour: int) -> int:
+        """How many pixels of all screens have that colour, XRGB8888 without the X."""
         ...
 
 
@@ -119,6 +131,9 @@ class Detour:
     def pointer(self) -> "Pointer | None":
         return self.stand.pointer()
 
+    def eye(self) -> "Eye | None":
+        return self.stand.eye()
+
     def end(self) -> None:
         self.stand.end()
 
@@ -161,6 +176,9 @@ class _SocketStand:
         return None if self.pid is None else count_fds(self.pid)
 
     def pointer(self) -> Pointer | None:
+        return None
+
+    def eye(self) -> Eye | None:
         return None
 
     def end(self) -> None:

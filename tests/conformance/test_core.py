@@ -1,21 +1,14 @@
 """Commits, callbacks and release callbacks of core Wayland (protocol.md 5.7)."""
 
-import mmap
-from collections.abc import Callable
 from typing import Final
 
-from syncline.conformance.camera import CAPTURE, SOURCE, Camera
-from syncline.conformance.case import DMABUF, RunClass, case
+from syncline.conformance.case import RunClass, case
 from syncline.conformance.pace import HALF_A_SECOND_NS, rate
 from syncline.conformance.thing import Thing
 from syncline.conformance.trial import Trial
 from syncline.conformance.window import Window
 
-S, D, T, M = RunClass.S, RunClass.D, RunClass.T, RunClass.M
-SIDE: Final = 64
-Rect = tuple[int, int, int, int]
-EVERYTHING: Final[Rect] = (0, 0, SIDE, SIDE)
-RED, GREEN, BLUE = 0xE01020, 0x10E020, 0x1020E0
+S, D, T = RunClass.S, RunClass.D, RunClass.T
 WHILE_NS: Final = 200_000_000
 V7: Final = ("wl_compositor:7",)
 SUSPENDED: Final = 9
@@ -168,67 +161,3 @@ def test_cor_11_a_surface_does_not_go_before_its_role(trial: Trial) -> None:
         (window.xdg, "defunct_role_object"),
     ]
     trial.note(window.client.expect_any_error(acceptable))
-
-
-@case("C16", M, priority=2, needs=(DMABUF, CAPTURE, SOURCE), device=True)
-def test_cor_12_damage_is_united_and_cut_to_the_surface(trial: Trial) -> None:
-    """Pictures of the output: all that was damaged in one cycle is new, and nothing beside the surface is."""
-    _ = trial.faults  # other screens scale, crop and decorate
-    for show in (_show_dmabuf, _show_shared):
-        _damage_adds_up(trial, show)
-
-
-def _damage_adds_up(trial: Trial, show: Callable[[Window, bytes, list[Rect]], None]) -> None:
-    window, camera = Window(trial, trial.client(show.__name__), explicit=False), Camera(trial)
-    show(window, _painted(RED), [EVERYTHING])
-    trial.check(camera.photograph().count(RED) == SIDE**2, "the first image is not to be seen as it is")
-    corners = [(0, 0, 16, 16), (48, 40, 16, 16)]
-    for colour in (BLUE, GREEN) * 3:  # more often than anybody has copies that were never painted in whole
-        show(window, _painted(RED, colour, *corners), corners)
-        seen = camera.photograph()
-        new = seen.count(colour)
-        trial.check(new == 512, f"of two damaged squares {new} of 512 pixels are new")
-        trial.check(seen.count(RED) == SIDE**2 - 512, "something beside the two squares changed")
-    show(window, _painted(GREEN), [(-500, -500, 1 << 20, 1 << 20)])
-    seen = camera.photograph()
-    trial.check(
-        seen.count(GREEN) == SIDE**2, "damage beyond the surface painted more, or less, than the surface"
-    )
-    show(window, _painted(GREEN, RED, corners[0]), corners[:1])
-    seen = camera.photograph()
-    trial.check(
-        (seen.count(RED), seen.count(GREEN)) == (256, SIDE**2 - 256), "one square of damage is not that"
-    )
-    window.destroy()
-
-
-def _painted(colour: int, spots: int = 0, *places: Rect) -> bytes:
-    """An image of one colour with rectangles of another."""
-    pixels = bytearray(colour.to_bytes(4, "little") * SIDE**2)
-    for x, y, width, height in places:
-        for row in range(y, y + height):
-            start = (row * SIDE + x) * 4
-            pixels[start : start + width * 4] = spots.to_bytes(4, "little") * width
-    return bytes(pixels)
-
-
-def _show_dmabuf(window: Window, pixels: bytes, damage: list[Rect]) -> None:
-    image = window.trial.device.image(SIDE, SIDE)
-    with mmap.mmap(image.fd, image.pitch * SIDE) as memory:
-        for row in range(SIDE):
-            memory[row * image.pitch : row * image.pitch + SIDE * 4] = pixels[row * SIDE * 4 :][: SIDE * 4]
-    _show_damaged(window, window.client.buffer(image), damage)
-
-
-def _show_shared(window: Window, pixels: bytes, damage: list[Rect]) -> None:
-    _show_damaged(window, window.client.shm_buffer(SIDE, SIDE, pixels), damage)
-
-
-def _show_damaged(window: Window, buffer: Thing, damage: list[Rect]) -> None:
-    """Half of it in the surface's coordinates, half in the buffer's: they are the same here."""
-    window.attach(buffer)
-    for number, rect in enumerate(damage):
-        window.wl.send("damage_buffer" if number % 2 else "damage", *rect)
-    done = window.wl.make("frame")
-    window.wl.send("commit")
-    window.trial.expect(lambda: done.count("done") > 0, "the frame callback of a damaged image")

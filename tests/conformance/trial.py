@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from syncline.conformance.client import Client
 from syncline.conformance.device import Device, Faults
-from syncline.conformance.target import Line, Stand
+from syncline.conformance.target import Eye, Line, Stand
 from syncline.conformance.verdict import Failure, Skip
 from syncline.kms_model.uapi import DEBUG_NODE
 from syncline.protocol.trace import Said, line
@@ -24,6 +24,7 @@ MESSAGES_MAX: Final = 20_000
 NO_OTHER_LINE: Final = "two wires to one compositor, which a Syncline of our own has"
 NO_COMPOSITOR: Final = "a compositor that answers: a case before has ended or stopped it"
 NO_FAULTS: Final = "a machine that fails on demand: a device node that was started with --allow-faults"
+NO_EYE: Final = "somebody who looks at the screens: a Syncline in this process (--virtual)"
 NO_DEVICE: Final = (
     "a device for the tester: no render node with timeline syncobjs in /dev/dri, and --device names no other"
 )
@@ -91,6 +92,14 @@ class Trial:
                 raise Skip(NO_FAULTS)
             self._faults = Faults(file)
         return self._faults
+
+    @property
+    def eye(self) -> Eye:
+        """What the display shows. Raises Skip when nobody looks at it."""
+        eye = self.stand.eye()
+        if eye is None:
+            raise Skip(NO_EYE)
+        return eye
 
     def require(self, needs: Sequence[str], *, device: bool) -> None:
         """Raises Skip unless there is a device, and a compositor with these globals: `interface[:version]`."""
