@@ -1,6 +1,7 @@
 """What everybody of a run wrote to its file: the clients, our own compositor, and its device."""
 
-from collections.abc import Iterable, Mapping
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
@@ -21,7 +22,7 @@ from syncline.kms_model.trace import (
 )
 from syncline.lab.demo.ledger import NO_BUFFER
 from syncline.lab.present.stage import Stage
-from syncline.lab.present.standstill import NOBODY, Statement
+from syncline.lab.present.standstill import NOBODY, Overrun, Statement
 
 DeviceEvent = (
     FenceSignalled | JobTrace | CommitTrace | FlipTrace | OutPointTrace | DropTrace | WaitTrace | Warn
@@ -86,6 +87,22 @@ def updates_of(title: str, events: Iterable[report.ReportEvent]) -> list[report.
         for event in events
         if isinstance(event, report.Commit) and event.client == title and event.sync != NO_BUFFER
     ]
+
+
+def overruns(events: Iterable[report.ReportEvent]) -> Mapping[str, Sequence[Overrun]]:
+    """By output: every frame that was shown later than it was meant to be."""
+    margins_ns: dict[tuple[str, int], int] = {}
+    found: dict[str, list[Overrun]] = defaultdict(list)
+    for event in events:
+        match event:
+            case report.Latch():
+                margins_ns[event.output, event.frame] = event.margin_ns
+            case report.Flip(output=output, target_ns=target_ns) if event.t_ns > target_ns:
+                latch_ns = target_ns - margins_ns.get((output, event.frame), 0)  # what lit it was not latched
+                found[output].append(Overrun(latch_ns=latch_ns, target_ns=target_ns, vblank_ns=event.t_ns))
+            case _:
+                pass
+    return found
 
 
 def releases(events: Iterable[ClientEvent]) -> Mapping[int, int]:

@@ -16,9 +16,9 @@ import msgspec
 from syncline.clients.toolkit.report import Committed, Presented
 from syncline.compositor.core import report
 from syncline.kms_model.trace import JobTrace
-from syncline.lab.present.events import DeviceEvent, Events, Take, releases, updates_of
+from syncline.lab.present.events import DeviceEvent, Events, Take, overruns, releases, updates_of
 from syncline.lab.present.plan import OURS
-from syncline.lab.present.standstill import Course, Statement, share
+from syncline.lab.present.standstill import Course, Overrun, Statement, share
 
 SCHEMA: Final = 2
 """Of a row. It rises when a column changes its meaning or goes; new columns come at the end."""
@@ -76,6 +76,8 @@ class Life:
     received_ns: int
     frame: report.FrameReport | None
     margin_ns: int | None
+    overruns: Sequence[Overrun]
+    """Of its output."""
 
 
 def rows_of(take: Take, events: Events) -> list[Row]:
@@ -179,6 +181,7 @@ def _with_misses(row: Row, life: Life, frame: report.FrameReport, witness: State
             missed=row.missed_vblanks,
             not_ready=frame.missed_by_client,
             unused=frame.missed_by_us,
+            overruns=life.overruns,
         ),
         witness,
     )
@@ -211,10 +214,13 @@ def _lives(title: str, events: Sequence[report.ReportEvent]) -> Mapping[int, Lif
                     margins.setdefault(update, event.margin_ns)
             case _:
                 pass
-    return {
-        index: Life(commit.t_ns, frames.get(commit.update), margins.get(commit.update))
-        for index, commit in enumerate(updates_of(title, events))
-    }
+    late = overruns(events)
+    lives = {}
+    for index, commit in enumerate(updates_of(title, events)):
+        frame = frames.get(commit.update)
+        on_output = () if frame is None else late.get(frame.output, ())
+        lives[index] = Life(commit.t_ns, frame, margins.get(commit.update), on_output)
+    return lives
 
 
 def _painted(title: str, events: Iterable[DeviceEvent]) -> Mapping[int, int]:

@@ -81,6 +81,15 @@ class Misses:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Overrun:
+    """At `vblank_ns` the output took a frame whose latch was planned for `latch_ns`, to be shown at `target_ns` already."""
+
+    latch_ns: int
+    target_ns: int
+    vblank_ns: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Course:
     """What is known of a frame that missed `missed` vblanks before the one at `presented_ns`.
 
@@ -95,13 +104,16 @@ class Course:
     missed: int
     not_ready: int
     unused: int
+    overruns: Sequence[Overrun] = ()
+    """Of its output."""
 
 
 def share(course: Course, statement: Statement) -> Misses:
     """Whose fault: first those whose latch the commit came too late for, then the client's, then the compositor's.
 
     The machine takes over a vblank of the compositor's if a core stood still between the latch planned for it and that
-    vblank, and one before arrival if the commit had been in time and a core stood still before it was received.
+    vblank, or did so to the frame that the output took then instead; and one before arrival if the commit had been in
+    time and a core stood still before it was received.
     """
     unused = min(course.unused, course.missed)
     not_ready = min(course.not_ready, course.missed - unused)  # a late latch may have succeeded all the same
@@ -116,7 +128,7 @@ def share(course: Course, statement: Statement) -> Misses:
         for vblank_ns in vblanks_ns[:early]
     )
     stalled = sum(
-        overlaps(stood, vblank_ns - course.margin_ns, vblank_ns)
+        _halted(course, stood, vblank_ns - course.margin_ns, vblank_ns)
         for vblank_ns in vblanks_ns[course.missed - unused :]
     )
     return Misses(
@@ -124,6 +136,14 @@ def share(course: Course, statement: Statement) -> Misses:
         by_client=not_ready,
         by_compositor=unused - stalled,
         by_machine=delayed + stalled,
+    )
+
+
+def _halted(course: Course, stood: Sequence[tuple[int, int]], latch_ns: int, vblank_ns: int) -> bool:
+    return overlaps(stood, latch_ns, vblank_ns) or any(
+        _halted(course, stood, each.latch_ns, each.target_ns)
+        for each in course.overruns
+        if abs(each.vblank_ns - vblank_ns) < course.refresh_ns / 2 < each.vblank_ns - each.target_ns
     )
 
 

@@ -11,6 +11,7 @@ from syncline.kms_model.trace import JobTrace
 from syncline.lab.present.events import Events, Take
 from syncline.lab.present.plan import OURS
 from syncline.lab.present.rows import Row, counted, rows_of
+from syncline.lab.present.standstill import Standstill, Statement
 
 MS = 1_000_000
 REFRESH_NS = 16_666_667
@@ -111,6 +112,8 @@ def test_the_first_tenth_is_kept_and_does_not_count() -> None:
 def test_what_another_compositor_does_not_tell_stays_empty() -> None:
     other = take("weston")
     events = Events({other.key: client(frames=5)}, compositor(frames=5), list(jobs(frames=5)))
+    stood = [Standstill(core=0, from_ns=0, to_ns=999 * MS)]
+    events.witness = Statement(priority=3, cpu_percent=1.0, standstills=stood)
 
     for row in rows_of(other, events):
         assert (row.c2p_ns, row.missed_vblanks) == (30 * MS, 1)
@@ -120,6 +123,24 @@ def test_what_another_compositor_does_not_tell_stays_empty() -> None:
             "missed_by_machine", "missed_before_arrival",
         )  # fmt: skip
         assert [getattr(row, column) for column in empty] == [None] * len(empty)
+
+
+def test_a_standstill_of_the_machine_is_found_in_the_frames_that_it_cost_a_vblank() -> None:
+    """The vblank before the one that showed it was missed: 13.3 ms after the commit, its latch planned 8 ms before."""
+    commit_ns = 17 * MS
+    stood = [Standstill(core=1, from_ns=commit_ns, to_ns=commit_ns + 1)]
+    events = Events(
+        {take().key: client(frames=2)},
+        compositor(frames=2),
+        witness=Statement(priority=3, cpu_percent=1.0, standstills=stood),
+    )
+
+    rows = rows_of(take(), events)
+
+    assert [(row.missed_before_arrival, row.missed_by_machine) for row in rows] == [(0, 1), (1, 0)]
+    assert [(row.missed_by_machine, row.missed_before_arrival) for row in recorded(frames=2)] == [
+        (None, 1)
+    ] * 2
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from syncline.lab.present.standstill import (
     NOBODY,
     Course,
     Misses,
+    Overrun,
     Standstill,
     Statement,
     overlaps,
@@ -84,6 +85,37 @@ def test_what_a_client_was_not_ready_for_remains_its_own() -> None:
 
     assert share(course, stood) == misses(client=1, compositor=1)
     assert share(replace(course, presented_ns=VBLANK + 16 * MS), stood) == misses(client=1, machine=1)
+
+
+BLOCKED = Overrun(latch_ns=LATCH - 16 * MS, target_ns=VBLANK - 16 * MS, vblank_ns=VBLANK + 1)
+"""A frame that was meant for the vblank before, and took the one that was missed; it may be off by a nanosecond."""
+
+
+def test_a_frame_that_waits_for_one_which_the_machine_made_late_is_not_late_itself() -> None:
+    course = replace(COURSE, overruns=[BLOCKED])
+    stood = seen((BLOCKED.target_ns - 1, BLOCKED.target_ns + MS))
+
+    assert share(COURSE, stood) == misses(compositor=1)
+    assert share(course, stood) == misses(machine=1)
+    assert share(course, seen((BLOCKED.target_ns, LATCH))) == misses(compositor=1)
+
+
+def test_only_the_frame_that_took_the_missed_vblank_was_in_the_way() -> None:
+    stood = seen((BLOCKED.latch_ns, BLOCKED.target_ns))
+    elsewhere = replace(BLOCKED, vblank_ns=VBLANK + 16 * MS)
+    in_time = replace(BLOCKED, target_ns=VBLANK - 1)
+
+    for other in (elsewhere, in_time):
+        assert share(replace(COURSE, overruns=[other]), stood) == misses(compositor=1)
+
+
+def test_a_row_of_frames_that_waited_for_each_other_began_with_a_standstill() -> None:
+    first = Overrun(
+        latch_ns=BLOCKED.latch_ns - 16 * MS, target_ns=VBLANK - 32 * MS, vblank_ns=BLOCKED.target_ns
+    )
+    course = replace(COURSE, overruns=[first, BLOCKED])
+
+    assert share(course, seen((first.latch_ns, first.target_ns))) == misses(machine=1)
 
 
 LATE = replace(COURSE, unused=0, received_ns=VBLANK + 3 * MS)
