@@ -12,13 +12,14 @@ from typing import Final
 from syncline.compositor.core.policy import Policy
 from syncline.compositor.core.report import ReportEvent
 from syncline.compositor.loop import Driver
+from syncline.conformance.provider import OTHER_NODE
 from syncline.conformance.target import Stand, count_fds
 from syncline.kms_model.device import Device
 from syncline.kms_model.kernel import Kernel
 from syncline.kms_model.kms.scanout import compose
 from syncline.kms_model.local import LocalFile, LocalNode
 from syncline.kms_model.loops import NS_PER_S, VirtualLoop, sleep_until
-from syncline.kms_model.profiles import SYNCLINE
+from syncline.kms_model.profiles import SYNCLINE, VIRTIO_GPU
 from syncline.kms_model.uapi import DeviceFile
 from syncline.protocol.transport import Transport
 from syncline.protocol.transport.memory import pair
@@ -39,6 +40,8 @@ class VirtualStand:
     driver: Driver
     endurance: float = 1.0
     is_ended: bool = False
+    other: LocalNode | None = None
+    """A second GPU, once somebody wants one."""
 
     def connect(self) -> Transport:
         if self.is_ended:
@@ -55,7 +58,11 @@ class VirtualStand:
         return MemoryLine(self)
 
     def open_device(self, node: str) -> DeviceFile:
-        return self.node.open(node)
+        if node != OTHER_NODE:
+            return self.node.open(node)
+        if self.other is None:
+            self.other = LocalNode(Device(VIRTIO_GPU, kernel=self.node.device.kernel), self.loop)
+        return self.other.open()
 
     def pointer(self) -> "Hand":
         return Hand(self)
@@ -137,6 +144,8 @@ class VirtualTarget:
             if not stand.is_ended:
                 stand.end()
             loop.run_until_complete(sleep_until(loop, loop.now_ns() + LIGHTING_NS))
+            if stand.other is not None:
+                stand.other.close()
         finally:
             node.close()
             node.device.kernel.descriptors.close()

@@ -21,10 +21,14 @@ from syncline.kms_model.uapi import (
     DmaBufSync,
     DmaBufSyncFlag,
     Fd,
+    Fill,
     GemClose,
     HandleFlag,
     InjectFault,
+    Point as JobPoint,
+    PrimeFdToHandle,
     PrimeHandleToFd,
+    Submit,
     SwSyncCreateFence,
     SwSyncCreateTimeline,
     SwSyncInc,
@@ -89,6 +93,19 @@ class Device:
         with mmap.mmap(image.fd, size) as pixels:
             pixels[:] = colour.to_bytes(4, "little") * (size // 4)
         self.file.call(DmaBufSync(fd=Fd(image.fd), flags=DmaBufSyncFlag.WRITE | DmaBufSyncFlag.END))
+
+    def draw(self, image: "Image", colour: int, done: "Timeline", *, duration_ns: int) -> None:
+        """All of it, by a GPU that takes its time; `done` reaches 1 then. A modelled GPU is asked like this, a real one is not."""
+        handle = self.file.call(PrimeFdToHandle(fd=Fd(image.fd))).handle
+        size = image.width, image.height
+        self.file.call(
+            Submit(
+                target=handle, target_size=size, pitch=image.pitch, duration_ns=duration_ns,
+                commands=(Fill(rect=(0, 0, *size), color=colour),),
+                out_points=(JobPoint(handle=done.handle, point=1),),
+            )
+        )  # fmt: skip
+        self.file.call(GemClose(handle=handle))
 
     def fence(self) -> "Fence":
         """A fence that signals when we say so: what a slow GPU would give. Raises Skip."""

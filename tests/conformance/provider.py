@@ -9,12 +9,15 @@ from syncline.kms_model.linux import LinuxFile, has_timelines, render_nodes
 from syncline.kms_model.remote import RemoteFile
 from syncline.kms_model.uapi import DEBUG_NODE, DeviceError, DeviceFile
 
+OTHER_NODE: Final = "other"
+"""In the place of "card": a second GPU, which paints as slowly as it is told to. No real one does."""
+
 
 class Provider(Protocol):
     """Opens for one target."""
 
     def open(self, node: str) -> DeviceFile | None:
-        """A file of the tester's own: "card", "render" or "debug"; None: there is no such node."""
+        """A file of the tester's own: "card", "render", "debug" or "other"; None: there is no such node."""
         ...
 
 
@@ -38,7 +41,7 @@ class Real:
     paths: tuple[Path, ...]
 
     def open(self, node: str) -> DeviceFile | None:
-        if node == DEBUG_NODE:
+        if node in {DEBUG_NODE, OTHER_NODE}:
             return None
         return LinuxFile(self.paths[0 if node == "card" else -1])
 

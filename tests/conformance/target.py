@@ -49,7 +49,8 @@ class Stand(Line, Protocol):
         ...
 
     def open_device(self, node: str) -> DeviceFile | None:
-        """A file of the tester's own: "card" or "render", whose syncobjs the compositor imports, or "debug"; or None."""
+        """A file of the tester's own: "card" or "render", whose syncobjs the compositor imports, "debug", or
+        "other", which is another GPU of the same machine; or None."""
         ...
 
     def fd_count(self) -> int | None:

@@ -6,8 +6,8 @@ from typing import Final
 
 from syncline.conformance.camera import CAPTURE, SOURCE, Camera
 from syncline.conformance.case import DMABUF, PRESENTATION, SYNCOBJ, RunClass, case
-from syncline.conformance.device import Image
-from syncline.conformance.pace import check_rate, rate
+from syncline.conformance.device import Device, Image
+from syncline.conformance.pace import check_after, check_rate, rate
 from syncline.conformance.screen import vblanks
 from syncline.conformance.thing import Thing
 from syncline.conformance.trial import Trial
@@ -19,7 +19,9 @@ NEEDS: Final = (SYNCOBJ, DMABUF, PRESENTATION)
 CAMERA: Final = (*NEEDS, CAPTURE, SOURCE)
 FRAMES: Final = 12
 LATE_NS: Final = 5_000_000_000
-SLOW_NS: Final = 12_000_000
+MS: Final = 1_000_000
+SLOW_NS: Final = 12 * MS
+PAINTING_MS: Final = 20
 ZERO_COPY: Final = int(WpPresentationFeedback.Kind.ZERO_COPY)
 VSYNC: Final = int(WpPresentationFeedback.Kind.VSYNC)
 RED: Final = 0xC02020
@@ -230,6 +232,38 @@ def test_rel_32_nobody_reads_after_the_release(trial: Trial) -> None:
         picture = _picture_while(trial, camera, shot, lambda: _poison(trial, images, last, back))
         trial.check(not picture.count(POISON), f"poison in the picture of image {number}")
     trial.note(f"{len(back)} images were painted over, none was seen")
+
+
+@case("S56 S71", M, priority=2, needs=CAMERA, device=True)
+def test_rel_34_an_image_of_another_gpu_is_held_until_it_was_read(trial: Trial) -> None:
+    """Painted there in 20 ms and composed here in 12 ms: shown after the one, and given back after the other."""
+    window, camera, other = Window(trial), Camera(trial), trial.other_device
+    window.wl.send("set_buffer_transform", 1)  # which no plane here can do
+    window.settle(_from(window, other))
+    trial.check(camera.photograph().count(RED) == 64 * 64, "what the other one has painted is not to be seen")
+    trial.faults.inject("slow-job=12ms:1:*")
+    frames = []
+    for number in range(FRAMES * 2):
+        frames.append(_from(window, other))
+        trial.pass_ms(PAINTING_MS + 1 + number % 16)
+    window.hide()
+    all_back(trial, frames)
+    composed = [each for each in frames if each.is_presented]
+    for frame in composed:
+        assert frame.acquire is not None, "explicit"
+        painted_ns = frame.acquire.timeline.reached_ns(1)
+        check_after(trial, frame, painted_ns)
+        after_ns = _back_ns(frame) - painted_ns
+        trial.check(after_ns >= SLOW_NS, f"released {after_ns / 1e6:.3f} ms after it was painted")
+    trial.note(f"{len(composed)} of {len(frames)} were composed")
+
+
+def _from(window: Window, other: Device) -> Frame:
+    """A red image that another device is painting, with points of that device."""
+    image = other.image()
+    acquire, release = (window.point_on(other.timeline(), 1) for _ in range(2))
+    other.draw(image, RED, acquire.timeline, duration_ns=PAINTING_MS * MS)
+    return window.show(window.client.buffer(image), acquire=acquire, release=release, ready=False)
 
 
 def _picture_while(trial: Trial, camera: Camera, shot: Thing, step: Callable[[], None]) -> Image:

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from syncline.conformance.client import Client
 from syncline.conformance.device import Device, Faults
+from syncline.conformance.provider import OTHER_NODE
 from syncline.conformance.target import Eye, Line, Stand
 from syncline.conformance.verdict import Failure, Skip
 from syncline.kms_model.uapi import DEBUG_NODE
@@ -24,6 +25,7 @@ MESSAGES_MAX: Final = 20_000
 NO_OTHER_LINE: Final = "two wires to one compositor, which a Syncline of our own has"
 NO_COMPOSITOR: Final = "a compositor that answers: a case before has ended or stopped it"
 NO_FAULTS: Final = "a machine that fails on demand: a device node that was started with --allow-faults"
+NO_OTHER_DEVICE: Final = "a second GPU in the compositor's machine: a Syncline in this process (--virtual)"
 NO_EYE: Final = "somebody who looks at the screens: a Syncline in this process (--virtual)"
 NO_DEVICE: Final = (
     "a device for the tester: no render node with timeline syncobjs in /dev/dri, and --device names no other"
@@ -74,12 +76,17 @@ class Trial:
         """The tester's own device. Raises Skip when there is none."""
         return self.device_by("card")
 
-    def device_by(self, node: str) -> Device:
+    @property
+    def other_device(self) -> Device:
+        """A second GPU, which is not the compositor's. Raises Skip when there is none."""
+        return self.device_by(OTHER_NODE, otherwise=NO_OTHER_DEVICE)
+
+    def device_by(self, node: str, *, otherwise: str = NO_DEVICE) -> Device:
         """The same by another node of it, "card" or "render"."""
         if node not in self._devices:
             file = self.stand.open_device(node)
             if file is None:
-                raise Skip(NO_DEVICE)
+                raise Skip(otherwise)
             self._devices[node] = Device(file, self)
         return self._devices[node]
 

@@ -145,7 +145,7 @@ class Canvas:
         self.wl.send("commit")
         released = None
         if release is not None:
-            released = self.trial.device.watch(release.timeline, release.value)
+            released = release.timeline.device.watch(release.timeline, release.value)
         return Frame(self.trial.now_ns(), acquire, release, feedback, callback, released)
 
     def show(

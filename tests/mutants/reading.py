@@ -1,15 +1,18 @@
 """Buffers that are given back while the display, a copy or a composition still reads them."""
 
+from contextlib import suppress
 from typing import Any
 
 from mutants.mutant import Broken, breaks
 from syncline.compositor.core.buffer import Buffer, Origin
 from syncline.compositor.core.capture import Capture, Captures
 from syncline.compositor.core.commits import Commits
+from syncline.compositor.core.constraint import AcquirePoint, ConstraintState
 from syncline.compositor.core.errors import Violation
 from syncline.compositor.core.flights import Flights
 from syncline.compositor.core.surface import ContentUpdate, Surface
 from syncline.compositor.core.waits import Waits
+from syncline.kms_model.uapi import DeviceError, SyncobjTransfer
 from syncline.protocol.enums import WlSurface as WlSurfaceEnums
 
 
@@ -53,6 +56,25 @@ def forgets_who_composes(reads: Broken, self: Flights, loans: Any, point: int) -
     reads(self, loans, point)
     for loan in loans:
         loan.fences.pop(self._compositions, None)
+
+
+@breaks("S71", at=(Waits, "_begin"), killed_by="REL-34")
+def takes_an_import_for_a_copy(
+    begin: Broken, self: Waits, update: ContentUpdate, constraint: AcquirePoint, now_ns: int
+) -> None:
+    """An image that is still being painted elsewhere is given back when that is done, and has not been read yet."""
+    begin(self, update, constraint, now_ns)
+    if update.loan is None or update.loan.release is None or constraint.state is ConstraintState.RELEASED:
+        return
+    source, target = constraint.point, update.loan.release
+    with suppress(DeviceError):  # nobody has submitted anything
+        self._device.call(
+            SyncobjTransfer(
+                src_handle=source.timeline.handle, src_point=source.value,
+                dst_handle=target.timeline.handle, dst_point=target.value,
+            )
+        )  # fmt: skip
+        update.loan.point_reached = True
 
 
 @breaks("D8 S20", at=(Commits, "commit"), killed_by="KMS-11 DMA-02")

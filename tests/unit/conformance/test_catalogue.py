@@ -49,7 +49,6 @@ CATALOGUE = {
 
 ELSEWHERE = {
     "REL-30": "judges clients: tests/unit/clients/test_demos.py",
-    "REL-34": "needs a second GPU",
     "KMS-03": "cannot be seen by a compositor's client: tests/igt/test_kms_atomic.py",
     "TRN-09": "is a measurement: tests/integration/test_bench_present.py",
 }
