@@ -83,7 +83,7 @@ def _draw_frames(dots: Axes, rows: Sequence[Row], top_ms: float) -> None:
         if value_ms > top_ms:
             mark = ("^", VERMILION, "beyond the scale")
         elif row.missed_by_machine:
-            mark = ("+", ORANGE, "missed, as the machine stood still")
+            mark = ("P", ORANGE, "missed, as the machine stood still")
         elif row.missed_vblanks:
             mark = ("x", VERMILION, "missed vblanks")
         else:
