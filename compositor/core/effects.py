@@ -4,7 +4,7 @@ Callbacks, feedbacks and other wire objects travel through the core as opaque to
 wayland room puts in what it likes and gets the same thing back, exactly once.
 """
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from syncline.compositor.core.buffer import Buffer
 from syncline.compositor.core.errors import Violation
@@ -15,16 +15,14 @@ from syncline.compositor.core.surface import Client, Surface
 from syncline.protocol.enums import ExtImageCopyCaptureFrameV1, WpPresentationFeedback
 
 
-@dataclass(frozen=True, slots=True)
-class FrameDone:
+class FrameDone(Struct, frozen=True):
     """wl_callback.done for these callbacks, in this order; the argument is milliseconds of `time_ns`."""
 
     callbacks: tuple[object, ...]
     time_ns: int
 
 
-@dataclass(frozen=True, slots=True)
-class Presented:
+class Presented(Struct, frozen=True):
     """wp_presentation_feedback.presented for each (P3); sync_output before it (P5). `refresh_ns` 0: unknown."""
 
     feedbacks: tuple[object, ...]
@@ -35,29 +33,25 @@ class Presented:
     flags: WpPresentationFeedback.Kind
 
 
-@dataclass(frozen=True, slots=True)
-class Discarded:
+class Discarded(Struct, frozen=True):
     """wp_presentation_feedback.discarded for each (P4)."""
 
     feedbacks: tuple[object, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class BufferReleased:
+class BufferReleased(Struct, frozen=True):
     """wl_buffer.release, or for an upload: it may be written again. Never for explicit commits (S84)."""
 
     buffer: Buffer
 
 
-@dataclass(frozen=True, slots=True)
-class CommitReleased:
+class CommitReleased(Struct, frozen=True):
     """The callback of wl_surface.get_release (v7) for one commit is due: done(0) (C14)."""
 
     callback: object
 
 
-@dataclass(frozen=True, slots=True)
-class Configure:
+class Configure(Struct, frozen=True):
     """xdg_toplevel.configure_bounds, .wm_capabilities at first, .configure, then xdg_surface.configure(serial).
 
     `width`/`height` 0: the client chooses. `states` are xdg_toplevel.state values, in numeric order.
@@ -72,8 +66,7 @@ class Configure:
     is_first: bool
 
 
-@dataclass(frozen=True, slots=True)
-class ConfigurePopup:
+class ConfigurePopup(Struct, frozen=True):
     """xdg_popup.repositioned when `token` is not None, .configure (parent-relative), xdg_surface.configure."""
 
     popup: Popup
@@ -82,32 +75,27 @@ class ConfigurePopup:
     token: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class PopupDone:
+class PopupDone(Struct, frozen=True):
     popup: Popup
 
 
-@dataclass(frozen=True, slots=True)
-class Close:
+class Close(Struct, frozen=True):
     """xdg_toplevel.close."""
 
     toplevel: Toplevel
 
 
-@dataclass(frozen=True, slots=True)
-class EnterOutput:
+class EnterOutput(Struct, frozen=True):
     surface: Surface
     output: Output
 
 
-@dataclass(frozen=True, slots=True)
-class LeaveOutput:
+class LeaveOutput(Struct, frozen=True):
     surface: Surface
     output: Output
 
 
-@dataclass(frozen=True, slots=True)
-class PreferredScale:
+class PreferredScale(Struct, frozen=True):
     """wl_surface.preferred_buffer_scale/_transform (v6) and wp_fractional_scale.preferred_scale (120ths)."""
 
     surface: Surface
@@ -115,22 +103,19 @@ class PreferredScale:
     transform: int
 
 
-@dataclass(frozen=True, slots=True)
-class OutputAdded:
+class OutputAdded(Struct, frozen=True):
     """A wl_output global appears."""
 
     output: Output
 
 
-@dataclass(frozen=True, slots=True)
-class OutputRemoved:
+class OutputRemoved(Struct, frozen=True):
     """Its global goes; bound objects become inert."""
 
     output: Output
 
 
-@dataclass(frozen=True, slots=True)
-class CaptureReady:
+class CaptureReady(Struct, frozen=True):
     """The copy has *finished* (B40): damage, presentation_time, then ready. `damage` in buffer pixels."""
 
     token: object
@@ -139,14 +124,12 @@ class CaptureReady:
     damage: tuple[Rect, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class CaptureFailed:
+class CaptureFailed(Struct, frozen=True):
     token: object
     reason: ExtImageCopyCaptureFrameV1.FailureReason
 
 
-@dataclass(frozen=True, slots=True)
-class PointerFocus:
+class PointerFocus(Struct, frozen=True):
     """wl_pointer.leave for `old`, enter for `new`; positions in surface coordinates, 24.8 fixed point."""
 
     old: Surface | None
@@ -155,16 +138,14 @@ class PointerFocus:
     y: int
 
 
-@dataclass(frozen=True, slots=True)
-class PointerMotion:
+class PointerMotion(Struct, frozen=True):
     surface: Surface
     time_ns: int
     x: int
     y: int
 
 
-@dataclass(frozen=True, slots=True)
-class PointerButton:
+class PointerButton(Struct, frozen=True):
     """`button` is a linux/input-event-codes.h number."""
 
     surface: Surface
@@ -173,16 +154,14 @@ class PointerButton:
     pressed: bool
 
 
-@dataclass(frozen=True, slots=True)
-class KeyboardFocus:
+class KeyboardFocus(Struct, frozen=True):
     """wl_keyboard.leave for `old`, enter for `new`; selection offers follow the new one."""
 
     old: Surface | None
     new: Surface | None
 
 
-@dataclass(frozen=True, slots=True)
-class LateViolation:
+class LateViolation(Struct, frozen=True):
     """An error that could only be judged when the update was applied (V2): post it as if just raised."""
 
     client: Client

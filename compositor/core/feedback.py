@@ -1,8 +1,7 @@
 """Telling clients what became of their frames: frame callbacks, presentation feedback, frame reports."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from syncline.compositor.core.effects import Discarded, Effect, FrameDone, Presented
 from syncline.compositor.core.frame import Frame
@@ -176,8 +175,7 @@ class Chances:
         return max(0, round((until_ns - since_ns) / self._grid.refresh_ns))
 
 
-@dataclass(frozen=True, slots=True)
-class Blame:
+class Blame(NamedTuple):
     """Refreshes that an update came late, by whose fault."""
 
     client: int = 0

@@ -1,6 +1,6 @@
 """One frame of one output, from its latch to its flip."""
 
-from dataclasses import dataclass, field
+from msgspec import Struct, field
 
 from syncline.compositor.core.buffer import Origin
 from syncline.compositor.core.composition import Image
@@ -10,8 +10,7 @@ from syncline.compositor.core.surface import ContentUpdate
 from syncline.kms_model.uapi import Fd
 
 
-@dataclass(eq=False, slots=True)
-class Frame:
+class Frame(Struct, eq=False):
     """What the kernel was given. `image` is None when the primary plane shows a client's buffer."""
 
     number: int

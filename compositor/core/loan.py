@@ -1,13 +1,12 @@
 """A loan: one commit's hold on its buffer. When it ends, and how that is said, is in `release.py`."""
 
-from dataclasses import dataclass, field
+from msgspec import Struct, field
 
 from syncline.compositor.core.buffer import Buffer, Origin
 from syncline.compositor.core.syncobj import SyncPoint
 
 
-@dataclass(eq=False, slots=True)
-class Loan:
+class Loan(Struct, eq=False):
     """Changed by those who read the buffer; compared by identity."""
 
     update: int

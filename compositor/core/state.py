@@ -1,8 +1,10 @@
 """The double-buffered state of a surface: what requests collect until wl_surface.commit."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Final, Literal
+
+from msgspec import Struct, field
 
 from syncline.compositor.core.buffer import Buffer
 from syncline.compositor.core.geometry import Rect, Region
@@ -36,8 +38,7 @@ def _collect(rects: list[Rect], rect: Rect) -> None:
     rects.append(rect)
 
 
-@dataclass(slots=True)
-class PendingState:
+class PendingState(Struct):
     """Set by the wayland room, field by field; `Compositor.commit` takes it and leaves `successor()`.
 
     Fields above the line persist from commit to commit, those below are of one cycle.

@@ -4,6 +4,8 @@ from collections import deque
 from dataclasses import dataclass, field
 from enum import Enum, auto
 
+import msgspec
+
 from syncline.compositor.core.constraint import Constraint
 from syncline.compositor.core.extent import Extent
 from syncline.compositor.core.loan import Loan
@@ -29,8 +31,7 @@ class RoleKind(Enum):
     DRAG_ICON = auto()
 
 
-@dataclass(eq=False, slots=True)
-class ContentUpdate:
+class ContentUpdate(msgspec.Struct, eq=False):
     """One commit (C1): the state it brings, what it waits for, and which updates must be applied with it."""
 
     number: int
@@ -39,8 +40,8 @@ class ContentUpdate:
     loan: Loan | None
     synchronized: bool
     committed_ns: int
-    constraints: list[Constraint] = field(default_factory=list)
-    needs: list["ContentUpdate"] = field(default_factory=list)
+    constraints: list[Constraint] = msgspec.field(default_factory=list)
+    needs: list["ContentUpdate"] = msgspec.field(default_factory=list)
     needed_by: "ContentUpdate | None" = None
     """The update of another surface that needs this one (C3: at most one does)."""
     applied: bool = False

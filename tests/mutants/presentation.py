@@ -1,7 +1,8 @@
 """Presentation feedback that is lost, doubled, early or wrong."""
 
-from dataclasses import replace
 from typing import Any
+
+from msgspec.structs import replace
 
 from mutants.mutant import Broken, breaks
 from syncline.compositor.core.commits import Commits
