@@ -90,15 +90,15 @@ class File:
     def has_cap(self, cap: ClientCap) -> bool:
         return bool(self.client_caps.get(cap))
 
-    def reserve_event(self) -> None:
-        """Make room for one event before the call that will cause it. ENOMEM when 4096 bytes are taken."""
-        if self._event_space < EVENT_SIZE:
+    def reserve_event(self, count: int = 1) -> None:
+        """Make room for events before the call that will cause them. ENOMEM when 4096 bytes are taken."""
+        if self._event_space < EVENT_SIZE * count:
             raise DeviceError(ENOMEM, "the event queue is full")
-        self._event_space -= EVENT_SIZE
+        self._event_space -= EVENT_SIZE * count
 
-    def cancel_event(self) -> None:
-        """Give a reserved event's room back."""
-        self._event_space += EVENT_SIZE
+    def cancel_event(self, count: int = 1) -> None:
+        """Give the room of reserved events back."""
+        self._event_space += EVENT_SIZE * count
 
     def send_event(self, event: Event) -> None:
         """Queue an event whose room was reserved. A closed file loses it."""

@@ -156,16 +156,12 @@ class Peer:
             return
         match packet:
             case Call() if self._file is not None and self._fits(packet, fds):
-                if packet.events_read:
-                    self._free_events(self._file, packet.events_read)
-                self._adopt((packet.request,), packet.lent, fds)
+                self._adopt(self._file, packet, (packet.request,), fds)
                 self._call(packet.serial, packet.request, fds)
                 self._service.device.settle()
                 self._service.arm()
             case Batch() if self._file is not None and self._fits(packet, fds):
-                if packet.events_read:
-                    self._free_events(self._file, packet.events_read)
-                self._adopt(packet.requests, packet.lent, fds)
+                self._adopt(self._file, packet, packet.requests, fds)
                 self._run(Errand(packet.serial, fds, deque(packet.requests)))
                 self._service.arm()
             case Interrupt() if self._file is not None and not fds:
@@ -187,8 +183,13 @@ class Peer:
             and (isinstance(packet, Call) or 0 < len(packet.requests) <= BATCH_MAX)
         )
 
-    def _adopt(self, requests: Sequence[Request[Any]], lent: tuple[int, ...], fds: list[int]) -> None:
-        mine = dict(zip(lent, fds, strict=True)) if fds else {}
+    def _adopt(
+        self, file: File, packet: Call[Any] | Batch[Any], requests: Sequence[Request[Any]], fds: list[int]
+    ) -> None:
+        """Take over what came with the requests: descriptors, and the room of events that the caller has read."""
+        self._unread -= packet.events_read
+        file.cancel_event(packet.events_read)
+        mine = dict(zip(packet.lent, fds, strict=True)) if fds else {}
         for request in requests:
             replace_descriptors(request, mine, self._service.fence_property)
 
@@ -281,15 +282,9 @@ class Peer:
         file = self._file
         if file is None or self._outbox.backlog or not (events := file.read_events()):
             return
-        for _ in events:
-            file.reserve_event()
+        file.reserve_event(len(events))
         self._unread += len(events)
         self._outbox.send(encode(Events(tuple(events))))
-
-    def _free_events(self, file: File, count: int) -> None:
-        self._unread -= count
-        for _ in range(count):
-            file.cancel_event()
 
     def _send(self, packet: Done[Any] | BatchDone[Any] | Failed, fds: Sequence[int] = ()) -> None:
         data = encode(packet)

@@ -135,7 +135,8 @@ class _Call:
 
     async def _commit(self, *, nonblock: bool) -> None:
         display, state = self._display, self._state
-        give_way(display, state, nonblock=nonblock)
+        if display.parked:
+            give_way(display, state, nonblock=nonblock)
         points = state.user_points
         if points:
             if nonblock:

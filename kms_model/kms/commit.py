@@ -57,7 +57,8 @@ async def carry_out(display: Display, state: AtomicState, *, nonblock: bool) -> 
     if not nonblock:
         await wait_for_fences(display, state, before_swap=True)
     await _wait_for_hardware(display, state)
-    check_out_points(state)  # another commit may have been accepted while this one slept
+    if state.out_points:
+        check_out_points(state)  # another commit may have been accepted while this one slept
     _swap(display, state)
     if kernel.observer is not None:
         kernel.observer.commit_accepted(accepted(state, parked=False))
@@ -154,7 +155,8 @@ async def _wait_for_hardware(display: Display, state: AtomicState) -> None:
 
 def _swap(display: Display, state: AtomicState) -> None:
     """drm_atomic_helper_swap_state: the point of no return."""
-    state.drop_parked(display.parked)
+    if display.parked:
+        state.drop_parked(display.parked)
     for connector, new_connector in state.connectors.items():
         connector.state = new_connector
     for crtc, new_crtc in state.crtcs.items():

@@ -84,7 +84,8 @@ async def _lock_and_flip(
     if not crtc_state.active:
         raise DeviceError(EINVAL, f"CRTC {crtc.id} is off")
     await check(display, state)
-    give_way(display, state, nonblock=True)
+    if display.parked:
+        give_way(display, state, nonblock=True)
     await commit(display, state, nonblock=True)
 
 
