@@ -125,7 +125,7 @@ class RealLoop(asyncio.SelectorEventLoop):
     """
 
     def __init__(self) -> None:
-        self._edges = Edges(tidy=self._tidy, failed=self._report)
+        self._edges = Edges(tidy=self._tidy, failed=partial(_report, self))
         super().__init__(self._edges)
         self._calendar = Calendar()
         self._leftovers: list[Callable[[], None]] = []
@@ -183,9 +183,6 @@ class RealLoop(asyncio.SelectorEventLoop):
     def remove_writer(self, fd: Any) -> bool:
         return self._edges.set_writer(fd, None)
 
-    def _report(self, fault: Exception) -> None:
-        self.call_exception_handler({"message": "in a callback", "exception": fault})
-
     # -- what asyncio is asked for ----------------------------------------------------------------
 
     def call_soon(
@@ -212,6 +209,10 @@ class RealLoop(asyncio.SelectorEventLoop):
         if not self.is_closed():
             os.close(self._timerfd)
         super().close()
+
+
+def _report(loop: asyncio.AbstractEventLoop, fault: Exception) -> None:
+    loop.call_exception_handler({"message": "in a callback", "exception": fault})
 
 
 class _Leap(selectors.EpollSelector):
@@ -262,7 +263,10 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         assert next_ns is not None, "virtual time stands still: everybody waits and nothing is due"
         self._now_ns = max(self._now_ns, next_ns)
         for action in self._calendar.take_due(self._now_ns):
-            self.call_soon(action)
+            try:
+                action()
+            except Exception as fault:  # noqa: BLE001  every one of them is the loop's to report
+                _report(self, fault)
 
 
 class _Crash:
