@@ -31,6 +31,10 @@ FORMATS: Final = (FORMAT_XRGB8888, FORMAT_ARGB8888)
 _UNDECLARED: Final = nullcontext()
 
 
+Look = tuple[int, int, int, int, int]
+"""All of a buffer that whether a plane can show it depends on: format, modifier, width, height, pitch."""
+
+
 class Origin(Enum):
     """Where the pixels come from, hence who may write them when."""
 
@@ -66,11 +70,13 @@ class Buffer:
     implicit_loans: int = 0
     """Of these, commits that owe a wl_buffer.release: it is sent when the last of them ends (C13)."""
     destroyed: bool = False
+    look: Look = field(init=False)
     is_opaque: bool = field(init=False)
     is_clear: bool = field(init=False)
     """There is nothing to see."""
 
     def __post_init__(self) -> None:
+        self.look = self.format, self.modifier, self.width, self.height, self.pitch
         opacity = self.color >> 24
         is_color = self.origin is Origin.COLOR
         self.is_opaque = opacity == 0xFF if is_color else self.format == FORMAT_XRGB8888

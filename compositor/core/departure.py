@@ -61,7 +61,7 @@ class Departures:
         frame = self._frame(arrangement, now_ns, is_torn=is_torn)
         fences: dict[Plane, Fd] = {}
         try:
-            look_who_is_finished(self._stage.device, [element.loan for element in elements])
+            look_who_is_finished(self._stage.device, elements)
             if self._crtc.primary not in arrangement.planes:
                 self._compose(arrangement, frame, fences)
             for plane, element in arrangement.planes.items():

@@ -1,11 +1,10 @@
 """What a frame of ours still waits for: fences that were accepted before they signalled."""
 
-from collections.abc import Iterable
-
 from syncline.compositor.core.buffer import Origin
 from syncline.compositor.core.loan import Loan
 from syncline.compositor.core.policy import ImplicitMode
 from syncline.compositor.core.release import export_point
+from syncline.compositor.core.scene import Element
 from syncline.compositor.core.syncobj import SyncPoint
 from syncline.kms_model.uapi import DeviceFile, Fd, SyncobjQuery
 
@@ -20,10 +19,11 @@ def in_fence(device: DeviceFile, loan: Loan, *, done_fence: Fd) -> Fd:
     return done_fence
 
 
-def look_who_is_finished(device: DeviceFile, loans: Iterable[Loan]) -> None:
+def look_who_is_finished(device: DeviceFile, elements: list[Element]) -> None:
     """Whoever has signalled by now need not be waited for."""
     points: dict[Loan, SyncPoint] = {}
-    for loan in loans:
+    for element in elements:
+        loan = element.loan
         if loan.forwarded and loan.acquire is not None and loan.acquire.value:  # 0 has no value to ask for
             points[loan] = loan.acquire
     if points:

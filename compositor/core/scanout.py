@@ -12,7 +12,7 @@ from errno import EINVAL, ENOSPC, ERANGE
 from itertools import islice, takewhile
 from typing import Final
 
-from syncline.compositor.core.buffer import Memory, Origin
+from syncline.compositor.core.buffer import Look, Memory, Origin
 from syncline.compositor.core.composition import Image, Swapchain
 from syncline.compositor.core.display import Crtc, Plane, Show
 from syncline.compositor.core.extent import FIXED
@@ -48,18 +48,42 @@ class Arranger:
         self._source = Rect(0, 0, screen.width * FIXED, screen.height * FIXED)
         """All of an image of ours."""
         self._answers: dict[tuple[object, ...], bool] = {}
+        self._elements: list[Element] = []
+        """For which `_best` was found."""
+        self._best = Arrangement()
+        self._looks: list[Look] = []
+        """Of their buffers, if with the same ones nothing better will ever be found; else empty."""
 
     def arrange(self, elements: list[Element]) -> Arrangement:
-        """The best arrangement that the kernel accepts."""
+        """The best arrangement that the kernel accepts. It stays as it is while only pixels change."""
+        if elements is not self._elements or not self._is_still_best():
+            self._find_best(elements)
+        return self._best
+
+    def _find_best(self, elements: list[Element]) -> None:
+        is_first = True
         for arrangement in self._candidates(elements):
             if not arrangement.planes or self._is_possible(arrangement):
-                return arrangement
-        return Arrangement(composed=elements)
+                break
+            is_first = False
+        self._elements, self._best, self._looks = elements, arrangement, []
+        if is_first and not arrangement.composed:
+            self._looks = [element.loan.buffer.look for element in elements]
+
+    def _is_still_best(self) -> bool:
+        if not self._looks:
+            return False
+        for element, look in zip(self._elements, self._looks, strict=True):
+            buffer = element.loan.buffer
+            if buffer.look != look or not buffer.framebuffer:
+                return False
+        return True
 
     def refused(self, arrangement: Arrangement, errno: int) -> None:
         """The kernel took it in a test and not in earnest: do not believe the test again."""
         if arrangement.planes and errno in ABOUT_PLANES:
             self._answers[self._key(arrangement)] = False
+            self._looks = []
 
     def trusts(self, arrangement: Arrangement) -> bool:
         """Nobody has refused it since the kernel said that it is possible."""
@@ -107,8 +131,7 @@ class Arranger:
             buffer, place = element.loan.buffer, element.place
             corner = None if element.is_cursor else (place.x, place.y)
             size = place.width, place.height
-            look = buffer.format, buffer.modifier, buffer.width, buffer.height, buffer.pitch
-            parts.append((plane.id, corner, size, look, element.extent.source))
+            parts.append((plane.id, corner, size, buffer.look, element.extent.source))
         return tuple(parts)
 
     def _is_possible(self, arrangement: Arrangement) -> bool:

@@ -13,7 +13,6 @@ from syncline.compositor.core.display import Crtc
 from syncline.compositor.core.flights import Flights
 from syncline.compositor.core.frame import Frame
 from syncline.compositor.core.geometry import Rect, Region
-from syncline.compositor.core.in_fence import is_unfinished
 from syncline.compositor.core.lessons import Lessons
 from syncline.compositor.core.output import Cue, Output, Phase
 from syncline.compositor.core.overdue import FlipWatch
@@ -47,7 +46,7 @@ class Screen:
         self._arranger = Arranger(stage.device, stage.memory, crtc, self._swapchain, screen)
         self._damage = Damage(screen)
         self._flights = Flights(stage, self._swapchain.timeline)
-        self._tearing = Tearing(crtc, self._flights)
+        self._tearing = Tearing(crtc, self._flights, stage.policy.implicit)
         self.flip_watch = FlipWatch(stage, crtc, self._flights)
         self._lessons = Lessons(stage.device, output)
         self._elements: list[Element] = []
@@ -147,7 +146,7 @@ class Screen:
         self, arrangement: Arrangement, elements: list[Element], now_ns: int
     ) -> tuple[Frame | None, Arrangement]:
         """As good as the machine will have it. Raises TooLate."""
-        if self._may_tear(arrangement, now_ns):
+        if self._tearing.allows(arrangement, now_ns):
             frame = self._departures.fly(arrangement, elements, now_ns, is_torn=True)
             if frame is not None:
                 return frame, arrangement
@@ -157,12 +156,6 @@ class Screen:
             arrangement = Arrangement(composed=elements)
             frame = self._departures.fly(arrangement, elements, now_ns)
         return frame, arrangement
-
-    def _may_tear(self, arrangement: Arrangement, now_ns: int) -> bool:
-        if not self._tearing.allows(arrangement, now_ns):
-            return False
-        implicit = self._stage.policy.implicit
-        return not any(is_unfinished(element.loan, implicit) for element in arrangement.planes.values())
 
     def flipped(self, flip: FlipComplete, now_ns: int) -> None:
         """The display took the frame at `flip.time_ns`."""

@@ -7,6 +7,8 @@ ever (G4), and so does what may not be seen yet (T5). It is a hint: whoever does
 
 from syncline.compositor.core.display import Crtc
 from syncline.compositor.core.flights import Flights
+from syncline.compositor.core.in_fence import is_unfinished
+from syncline.compositor.core.policy import ImplicitMode
 from syncline.compositor.core.scanout import Arrangement
 from syncline.compositor.core.surface import Surface
 
@@ -21,9 +23,10 @@ def wishes(surface: Surface, now_ns: int) -> bool:
 class Tearing:
     """Decides for one output. A machine that refuses once is not asked again."""
 
-    def __init__(self, crtc: Crtc, flights: Flights) -> None:
+    def __init__(self, crtc: Crtc, flights: Flights, implicit: ImplicitMode) -> None:
         self._crtc = crtc
         self._flights = flights
+        self._implicit = implicit
         self._is_refused = False
 
     def refused(self) -> None:
@@ -45,7 +48,7 @@ class Tearing:
         element = arrangement.planes.get(self._crtc.primary)
         if element is None or len(arrangement.planes) > 1:
             return False
-        if not self.could_follow(element.surface, now_ns):
+        if not self.could_follow(element.surface, now_ns) or is_unfinished(element.loan, self._implicit):
             return False
         (before,), after, primary = self._flights.planes, element.loan, self._crtc.primary
         looks = {(each.buffer.format, each.buffer.modifier, each.buffer.pitch) for each in (before, after)}
