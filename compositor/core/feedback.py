@@ -194,8 +194,9 @@ def _blame(update: ContentUpdate, flip: FlipComplete, frame: Frame, chances: Cha
     if update.surface.shown_since_ns > update.ready_ns:
         possible_ns = chances.vblank_ns(update.surface.shown_since_ns)
     free_ns = max(possible_ns, chances.free_vblank_ns())
-    by_client = chances.refreshes(since_ns=asked_ns, until_ns=ready_ns)
-    by_others = chances.refreshes(since_ns=possible_ns, until_ns=free_ns)
+    # By the vblank that showed it at the latest: a late latch takes what was ready too late for a punctual one.
+    by_client = chances.refreshes(since_ns=asked_ns, until_ns=min(ready_ns, flip.time_ns))
+    by_others = chances.refreshes(since_ns=possible_ns, until_ns=min(free_ns, flip.time_ns))
     late = chances.refreshes(since_ns=free_ns, until_ns=flip.time_ns)
     if not frame.waits_for:
         return Blame(by_client, by_others, late)

@@ -146,6 +146,30 @@ def test_fence_forward_lets_a_slow_client_hold_every_composition_and_is_blamed_f
     assert (held.missed_by_client, held.missed_by_others, held.missed_by_us) == (0, 2, 0)
 
 
+def test_who_is_ready_after_the_deadline_and_makes_the_vblank_all_the_same_has_missed_nothing() -> None:
+    world = World()
+    busy, neighbour = Client(world, "busy").window(), Client(world, "neighbour").window()
+    (output,) = world.core.outputs
+
+    def wake_the_compositor_late() -> None:
+        assert output.latch_ns == world.now_ns, "the neighbour's frame is due"
+        world.device.advance(output.latch_ns + MS)  # the job ends meanwhile
+
+    world.at_ms(52, lambda: neighbour.present("in time"))
+    world.at_ms(55, lambda: busy.present("last moment", gpu_ms=8))
+    world.run_until_ms(60)
+    world.at_ms((output.latch_ns - world.epoch_ns) / MS, wake_the_compositor_late)
+    world.run_until_ms(100)
+
+    (frame,) = world.frames(busy)
+    assert frame.ready_ns is not None
+    assert output.margin.value_ns > frame.target_ns - frame.ready_ns > 0, (
+        "with a punctual latch it had been too late"
+    )
+    assert world.presented_ms(busy) == world.presented_ms(neighbour) == [66.7]
+    assert (frame.missed_by_client, frame.missed_by_others, frame.missed_by_us) == (0, 0, 0)
+
+
 @pytest.mark.requirement("D10")
 def test_an_implicit_client_stalls_itself_alone_or_everybody() -> None:
     stalls = {}
