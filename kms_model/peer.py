@@ -234,8 +234,6 @@ class Peer:
         self._answer(serial, lent, pending)
 
     def _answer(self, serial: int, lent: list[int], pending: Pending[Any]) -> None:
-        if lent:
-            close_all(lent)
         try:
             reply = pending.result()
         except DeviceError as error:
@@ -243,6 +241,7 @@ class Peer:
         else:
             given = descriptors_in(reply, 0)
             self._send(Done(serial, reply, tuple(given)) if given else Done(serial, reply), given)
+        close_all(lent)
 
     def _run(self, errand: Errand) -> None:
         """Do what is left of a batch, until it sleeps or fails."""
