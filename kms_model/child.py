@@ -29,7 +29,7 @@ class Child:
             [sys.executable, "-m", "syncline.kms_model", "--socket", str(path), *words],
             stdout=subprocess.DEVNULL,
             start_new_session=True,  # Ctrl-C is for the parent
-            preexec_fn=_die_with_parent,  # noqa: PLW1509  there are no threads here
+            preexec_fn=die_with_parent,  # noqa: PLW1509  there are no threads here
         )
 
     async def ready(self, loop: RealLoop) -> None:
@@ -47,6 +47,6 @@ class Child:
         self._process.wait()
 
 
-def _die_with_parent() -> None:
-    """In the child: even SIGKILL of the parent ends it."""
+def die_with_parent() -> None:
+    """In a child, before its program begins: even SIGKILL of the parent ends it."""
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)

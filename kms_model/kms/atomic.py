@@ -87,12 +87,13 @@ class _Call:
         self._request = request
         self._context = context
         self._state = state
-        self._parser = self._new_parser()
-        self._signalling = Signalling(display, state)
         self._written: list[int] = []
 
     async def run(self) -> AtomicReply:
         while True:
+            is_async = bool(self._request.flags & _ASYNC)
+            self._parser = Parser(self._display, self._file, self._state, async_flip=is_async)
+            self._signalling = Signalling(self._display, self._state)
             try:
                 await self._attempt()
             except Deadlock as deadlock:
@@ -110,15 +111,13 @@ class _Call:
         self._signalling.cancel()
         self._written += self._parser.written
         self._state.clear()
-        self._parser = self._new_parser()
-        self._signalling = Signalling(self._display, self._state)
 
     async def _attempt(self) -> None:
         flags = self._request.flags
         for object_id, prop_id, value in self._request.props:
             await self._parser.set(object_id, prop_id, value)
         for crtc_state in self._state.crtcs.values():
-            crtc_state.async_flip = bool(flags & _ASYNC)
+            crtc_state.async_flip = self._parser.async_flip
         if flags & _TEST_ONLY:
             await self._check()
             self._display.states.remove(self._state)
@@ -165,7 +164,3 @@ class _Call:
     def written(self) -> tuple[int, ...]:
         """Pointers that -1 was written through."""
         return tuple(dict.fromkeys((*self._written, *self._parser.written)))
-
-    def _new_parser(self) -> Parser:
-        async_flip = bool(self._request.flags & _ASYNC)
-        return Parser(self._display, self._file, self._state, async_flip=async_flip)

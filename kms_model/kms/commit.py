@@ -34,22 +34,22 @@ async def commit(display: Display, state: AtomicState, *, nonblock: bool) -> Non
     await set_up(display, state, nonblock=nonblock)
     for plane_state in state.planes.values():
         prepare(display, plane_state)
-    tail = await carry_out(display, state, nonblock=nonblock)
+    await carry_out(display, state, nonblock=nonblock)
     if nonblock:
-        display.kernel.spawn(_worker(display, tail))
+        display.kernel.spawn(_worker(display, state))
     else:
-        await tail.run()
+        await Tail(display, state).run()
 
 
-async def _worker(display: Display, tail: Tail) -> None:
+async def _worker(display: Display, state: AtomicState) -> None:
     late_ns = display.profile.worker_late_ns
     if late_ns:
         deadline_ns = display.kernel.now_ns + late_ns
         await display.kernel.wait(Completion(), deadline_ns=deadline_ns, interruptible=False)
-    await tail.run()
+    await Tail(display, state).run()
 
 
-async def carry_out(display: Display, state: AtomicState, *, nonblock: bool) -> Tail:
+async def carry_out(display: Display, state: AtomicState, *, nonblock: bool) -> None:
     """Steps 6 and 7: the waits before the point of no return, and the swap. What is left is the tail."""
     kernel = display.kernel
     if kernel.observer is not None:
@@ -66,7 +66,6 @@ async def carry_out(display: Display, state: AtomicState, *, nonblock: bool) -> 
         tell_flips(display, kernel.accesses, state)
     if kernel.trace is not None:
         kernel.report(_trace(kernel.now_ns, state, nonblock=nonblock))
-    return Tail(display, state)
 
 
 async def refuse_if_busy(display: Display, state: AtomicState, *, nonblock: bool) -> None:

@@ -1,5 +1,7 @@
 """What a CRTC owes at its next flip or vblank: a completion, a fence or a user point, an event, in this order."""
 
+import msgspec
+
 from syncline.kms_model.fences.fence import Fence
 from syncline.kms_model.file import File
 from syncline.kms_model.kms.point import OutPoint
@@ -7,21 +9,18 @@ from syncline.kms_model.task import Completion
 from syncline.kms_model.uapi import FlipComplete, FlipDropped
 
 
-class FlipEvent:
+class FlipEvent(msgspec.Struct, eq=False):
     """drm_pending_vblank_event of a commit. All debts are optional, `send` pays them once.
 
     flip_done first, then the out-fence (or the user point) with the time of the vblank, then the event with
     the same time: user space may watch the order (kernel.md 3.3, step I).
     """
 
-    __slots__ = ("_file", "fence", "flip_done", "point", "user_data")
-
-    def __init__(self, user_data: int = 0) -> None:
-        self.user_data = user_data
-        self.flip_done: Completion | None = None
-        self.fence: Fence | None = None
-        self.point: OutPoint | None = None
-        self._file: File | None = None
+    user_data: int = 0
+    flip_done: Completion | None = None
+    fence: Fence | None = None
+    point: OutPoint | None = None
+    _file: File | None = None
 
     def reserve(self, file: File) -> None:
         """Take event space in `file`, which will be told. ENOMEM when it is full."""

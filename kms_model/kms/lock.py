@@ -10,6 +10,8 @@ from collections.abc import Callable
 from itertools import count
 from typing import Final
 
+import msgspec
+
 from syncline.kms_model.kernel import Kernel
 from syncline.kms_model.observer import Awaited, AwaitedLock
 from syncline.kms_model.task import Completion, Interrupted
@@ -37,18 +39,15 @@ class Tickets:
         return AcquireContext(self._kernel, next(self._stamps), interruptible=interruptible)
 
 
-class AcquireContext:
-    """drm_modeset_acquire_ctx: what one call holds."""
+class AcquireContext(msgspec.Struct, eq=False):
+    """drm_modeset_acquire_ctx: what one call holds. `stamp`: its age."""
 
-    __slots__ = ("_held", "_interruptible", "_kernel", "_rouse", "_stamp", "_wounded")
-
-    def __init__(self, kernel: Kernel, stamp: int, *, interruptible: bool) -> None:
-        self._kernel = kernel
-        self._stamp = stamp
-        self._interruptible = interruptible
-        self._held: list[ModesetLock] = []
-        self._wounded = False
-        self._rouse: Callable[[], None] | None = None
+    _kernel: Kernel
+    stamp: int
+    interruptible: bool
+    _held: "list[ModesetLock]" = []
+    _wounded: bool = False
+    _rouse: Callable[[], None] | None = None
 
     async def lock(self, lock: "ModesetLock") -> None:
         """Take it, sleeping if need be. Raises Deadlock, or Interrupted if the context is interruptible."""
@@ -57,7 +56,7 @@ class AcquireContext:
         while lock.owner is not None:
             if self._wounded and self._held:
                 raise Deadlock(lock)
-            if self._stamp < lock.owner.stamp:
+            if self.stamp < lock.owner.stamp:
                 lock.owner.wound()
             await self._sleep_for(lock)
         lock.owner = self
@@ -90,16 +89,12 @@ class AcquireContext:
     def holds_nothing(self) -> bool:
         return not self._held
 
-    @property
-    def stamp(self) -> int:
-        return self._stamp
-
     async def _sleep_for(self, lock: "ModesetLock") -> None:
         woken = Completion(lock)
         self._rouse = woken.complete
-        lock.waiters.append((self._stamp, woken))
+        lock.waiters.append((self.stamp, woken))
         try:
-            await self._kernel.wait(woken, interruptible=self._interruptible)
+            await self._kernel.wait(woken, interruptible=self.interruptible)
         except Interrupted:
             lock.forget(woken)
             if lock.owner is None and lock.waiters:  # the wake-up may have been ours: pass it on

@@ -25,16 +25,14 @@ _RECT: Final = struct.Struct("<4i")
 _KINDS: Final = {ObjectType.CRTC: Crtc, ObjectType.FB: Framebuffer}
 
 
-class Parser:
+class Parser(msgspec.Struct, eq=False):
     """Parses one request. `written` are the user pointers that -1 went through so far."""
 
-    def __init__(self, display: Display, file: File, state: AtomicState, *, async_flip: bool) -> None:
-        self._display = display
-        self._file = file
-        self._state = state
-        self._async_flip = async_flip
-        self._names = display.catalogue
-        self.written: list[int] = []
+    _display: Display
+    _file: File
+    _state: AtomicState
+    async_flip: bool
+    written: list[int] = []
 
     async def set(self, object_id: int, prop_id: int, value: int) -> None:
         """One triple of the ioctl. ENOENT, EINVAL, EACCES, EFAULT as in kernel.md 3.1 and 3.2."""
@@ -74,8 +72,8 @@ class Parser:
 
     async def _set_on_plane(self, plane: Plane, prop: Property, value: int) -> None:
         state = await self._state.plane(plane)
-        names = self._names
-        if self._async_flip and value != read_plane(names, plane, state, prop) & U64:
+        names = self._display.catalogue
+        if self.async_flip and value != read_plane(names, plane, state, prop) & U64:
             self._check_async(plane, prop)
         if prop is names.fb_id:
             state.fb = self._display.find(value, Framebuffer)
@@ -93,7 +91,7 @@ class Parser:
 
     def _check_async(self, plane: Plane, prop: Property) -> None:
         """An async flip may change only these, and our driver flips primary planes only (kernel.md 3.7)."""
-        names = self._names
+        names = self._display.catalogue
         if prop not in (names.fb_id, names.in_fence_fd, names.in_user_fence, names.fb_damage_clips):
             raise DeviceError(EINVAL, f"an async flip cannot change {prop.name}")
         if plane.kind is not PlaneType.PRIMARY:
@@ -114,8 +112,8 @@ class Parser:
 
     async def _set_on_crtc(self, crtc: Crtc, prop: Property, value: int) -> None:
         state = await self._state.crtc(crtc)
-        names = self._names
-        if self._async_flip:
+        names = self._display.catalogue
+        if self.async_flip:
             _check_unchanged(prop, value, read_crtc(names, crtc, state, prop))
         elif prop is names.active:
             state.active = bool(value)
@@ -144,8 +142,8 @@ class Parser:
 
     async def _set_on_connector(self, connector: Connector, prop: Property, value: int) -> None:
         state = await self._state.connector(connector)
-        names = self._names
-        if self._async_flip:
+        names = self._display.catalogue
+        if self.async_flip:
             _check_unchanged(prop, value, read_connector(names, connector, state, prop))
         elif prop is names.crtc_id:
             await self._state.set_connector_crtc(connector, self._crtc(value))

@@ -16,6 +16,7 @@ from syncline.kms_model.kms.lock import AcquireContext, Deadlock
 from syncline.kms_model.kms.objects import Crtc, Framebuffer
 from syncline.kms_model.kms.point import PointWait, UserPoint
 from syncline.kms_model.kms.state import AtomicState, Parked
+from syncline.kms_model.kms.tail import Tail
 from syncline.kms_model.kms.user_points import accepted, check_out_points, hint_deadline
 from syncline.kms_model.task import Completion
 from syncline.kms_model.trace import DropTrace
@@ -145,10 +146,10 @@ class ParkedCommit:
             await set_up(display, state, nonblock=False)
             for new in state.planes.values():
                 collect_moves(display, new)
-            tail = await carry_out(display, state, nonblock=True)
+            await carry_out(display, state, nonblock=True)
         finally:
             context.release()
-        await tail.run()
+        await Tail(display, state).run()
 
     async def _take_place(self, context: AcquireContext, state: AtomicState) -> bool:
         """Lock, and put the parked changes on top of what is committed now. False: dropped while we slept."""

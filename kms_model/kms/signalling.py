@@ -7,6 +7,8 @@ installed at the very end of the ioctl (prepare_signaling, complete_signaling).
 from errno import EINVAL
 from typing import Final
 
+import msgspec
+
 from syncline.kms_model.fences.fence import Fence
 from syncline.kms_model.fences.sync_file import publish_fence
 from syncline.kms_model.file import File
@@ -21,14 +23,13 @@ FLIP_NS: Final = 10_000_000_000
 """How long the kernel itself waits for a flip before it complains."""
 
 
-class Signalling:
+class Signalling(msgspec.Struct, eq=False):
     """The debts of one commit on their way to user space."""
 
-    def __init__(self, display: Display, state: AtomicState) -> None:
-        self._display = display
-        self._state = state
-        self._fences: list[tuple[int, Fence]] = []
-        self._events: list[FlipEvent] = []
+    _display: Display
+    _state: AtomicState
+    _fences: list[tuple[int, Fence]] = []
+    _events: list[FlipEvent] = []
 
     def prepare(self, file: File, *, want_event: bool, user_data: int) -> None:
         """Not for TEST_ONLY. ENOMEM without event space; EINVAL for an event that no CRTC could send."""
@@ -36,8 +37,7 @@ class Signalling:
         for crtc, crtc_state in state.crtcs.items():
             pointer, point = state.out_pointers.get(crtc), state.out_points.get(crtc)
             if want_event or pointer is not None or point is not None:
-                crtc_state.event = FlipEvent(user_data)
-                crtc_state.event.point = point
+                crtc_state.event = FlipEvent(user_data, point=point)
                 self._events.append(crtc_state.event)
             if want_event and crtc_state.event is not None:
                 crtc_state.event.reserve(file)

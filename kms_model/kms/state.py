@@ -5,6 +5,8 @@ from errno import ECANCELED
 from itertools import islice
 from typing import Protocol, TypeVar
 
+import msgspec
+
 from syncline.kms_model.file import File
 from syncline.kms_model.kms.lock import AcquireContext, ModesetLock
 from syncline.kms_model.kms.objects import (
@@ -36,38 +38,30 @@ class Parked(Protocol):
         ...
 
 
-class AtomicState:
+class AtomicState(msgspec.Struct, eq=False):
     """Naming an object takes its lock, copies its state and pulls in the CRTC it is on.
 
     Every method that takes locks may sleep and may raise Deadlock or Interrupted.
     """
 
-    def __init__(
-        self,
-        context: AcquireContext,
-        connection_lock: ModesetLock,
-        *,
-        allow_modeset: bool = False,
-        file: File | None = None,
-    ) -> None:
-        """`file`: whose commit it is, None for the kernel's own."""
-        self.file = file
-        self.context = context
-        self.allow_modeset = allow_modeset
-        self._connection_lock = connection_lock
-        self.crtcs: dict[Crtc, CrtcState] = {}
-        self.planes: dict[Plane, PlaneState] = {}
-        self.connectors: dict[Connector, ConnectorState] = {}
-        self.old_crtcs: dict[Crtc, CrtcState] = {}
-        self.old_planes: dict[Plane, PlaneState] = {}
-        self.old_connectors: dict[Connector, ConnectorState] = {}
-        self.crtc_commits: dict[Crtc, CrtcCommit] = {}
-        self.fake_commit: CrtcCommit | None = None
-        """Tracks objects on no CRTC (crtc_or_fake_commit)."""
-        self.out_pointers: dict[Crtc, int] = {}
-        self.writeback_pointers: dict[Connector, int] = {}
-        self.out_points: dict[Crtc, OutPoint] = {}
-        self.override = False
+    context: AcquireContext
+    _connection_lock: ModesetLock
+    allow_modeset: bool = False
+    file: File | None = None
+    """Whose commit it is, None for the kernel's own."""
+    crtcs: dict[Crtc, CrtcState] = {}
+    planes: dict[Plane, PlaneState] = {}
+    connectors: dict[Connector, ConnectorState] = {}
+    old_crtcs: dict[Crtc, CrtcState] = {}
+    old_planes: dict[Plane, PlaneState] = {}
+    old_connectors: dict[Connector, ConnectorState] = {}
+    crtc_commits: dict[Crtc, CrtcCommit] = {}
+    fake_commit: CrtcCommit | None = None
+    """Tracks objects on no CRTC (crtc_or_fake_commit)."""
+    out_pointers: dict[Crtc, int] = {}
+    writeback_pointers: dict[Connector, int] = {}
+    out_points: dict[Crtc, OutPoint] = {}
+    override: bool = False
 
     def clear(self) -> None:
         """Forget everything, for a replay after back-off (drm_atomic_state_clear)."""
