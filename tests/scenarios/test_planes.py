@@ -1,12 +1,21 @@
 """Direct scanout: who gets a plane, and what it costs to ask."""
 
 import pytest
-from world import Client, World, machine
+from world import Client, Image, Window, World, machine
 
 from syncline.compositor.core.effects import Presented
 from syncline.compositor.core.policy import AcquireMode, Policy
-from syncline.compositor.core.report import Latch
-from syncline.kms_model.uapi import AtomicFlag, ModeAtomic, Submit, SyncobjFdToHandle, SyncobjTransfer
+from syncline.compositor.core.report import DeviceRefusal, Latch
+from syncline.kms_model.uapi import (
+    FORMAT_XRGB8888,
+    AtomicFlag,
+    ModeAddFb2,
+    ModeAtomic,
+    PrimeHandleToFd,
+    Submit,
+    SyncobjFdToHandle,
+    SyncobjTransfer,
+)
 from syncline.protocol.enums import WpPresentationFeedback
 
 ZERO_COPY = WpPresentationFeedback.Kind.ZERO_COPY
@@ -172,3 +181,53 @@ def test_a_refused_commit_falls_back_to_composition() -> None:
 
     assert world.presented_ms(window) == [16.7]
     assert not world.frames(window)[0].zero_copy
+
+
+def test_what_the_kernel_took_in_a_test_and_refused_in_earnest_is_composed_from_then_on() -> None:
+    world = World(policy=Policy())
+    window = Client(world, "client").window(320, 240)
+    show(window, "red", "blue", "red")
+    world.refuse_next(lambda call: isinstance(call, ModeAtomic) and not call.flags & AtomicFlag.TEST_ONLY)
+    show(window, "blue", "red", "blue")
+
+    assert [frame.zero_copy for frame in world.frames(window)] == [True] * 3 + [False] * 3
+
+
+def test_an_image_without_a_framebuffer_is_composed_between_others_that_have_one() -> None:
+    world = World(policy=Policy())
+    window = Client(world, "client").window(320, 240)
+    show(window, "red", "blue", "red")
+    world.refuse_next(lambda call: isinstance(call, ModeAddFb2))
+    show(window, "odd", "red", "odd", "blue")
+
+    assert [frame.zero_copy for frame in world.frames(window)] == [True] * 3 + [False, True, False, True]
+    assert not [event for event in world.reports if isinstance(event, DeviceRefusal)]
+
+
+def test_a_kind_of_buffer_that_no_plane_can_show_is_composed_whenever_it_comes() -> None:
+    world = World(policy=Policy())
+    client = Client(world, "client")
+    window = client.window(320, 240)
+    window.images["sparse"] = sparse(client)
+    show(window, "red", "blue", "red")
+    world.refuse_next(lambda call: isinstance(call, ModeAtomic) and bool(call.flags & AtomicFlag.TEST_ONLY))
+    show(window, "sparse", "red", "blue", "sparse")
+
+    assert [frame.zero_copy for frame in world.frames(window)] == [True] * 3 + [False, True, True, False]
+
+
+def show(window: Window, *names: str) -> None:
+    for name in names:
+        window.present(name)
+        window.world.run_ms(20)
+
+
+def sparse(client: Client) -> Image:
+    """320x240 pixels whose rows are further apart than they need to be."""
+    image = Image(client, 340, 240, "sparse")
+    fd = client.file.call(PrimeHandleToFd(handle=image.handle)).fd
+    image.width = 320
+    image.buffer = client.world.core.import_dmabuf(
+        client.peer, fd, width=320, height=240, format=FORMAT_XRGB8888, pitch=image.pitch
+    )
+    return image
