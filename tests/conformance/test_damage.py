@@ -4,17 +4,17 @@ import mmap
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from syncline.conformance.camera import CAPTURE, SOURCE, Camera
+from syncline.conformance.camera import CAPTURE, SOURCE, Camera, Recorder, Rect
 from syncline.conformance.case import DMABUF, RunClass, case
 from syncline.conformance.target import Eye
 from syncline.conformance.thing import Thing
 from syncline.conformance.trial import Trial
 from syncline.conformance.window import Child, Window
 
-M = RunClass.M
+S, M = RunClass.S, RunClass.M
 SIDE: Final = 64
 SMALL: Final = 16
-Rect = tuple[int, int, int, int]
+SQUARES: Final[list[Rect]] = [(x, y, 8, 8) for y in range(0, SIDE, SMALL) for x in range(0, SIDE, SMALL)]
 EVERYTHING: Final[Rect] = (0, 0, SIDE, SIDE)
 RED, GREEN, BLUE, YELLOW = 0xE01020, 0x10E020, 0x1020E0, 0xE0E010
 TURNED: Final = 1
@@ -98,15 +98,14 @@ def _commit(window: Window) -> None:
 def test_cor_13_what_is_damaged_comes_to_the_screen(trial: Trial) -> None:
     """Seen from in front of it: square after square of a buffer, turned each way, each frame with its own square as damage."""
     eye = trial.eye
-    squares = [(x, y, 8, 8) for y in range(0, SIDE, SMALL) for x in range(0, SIDE, SMALL)]
     for transform in TRANSFORMS:
         window = Window(trial, trial.client(f"transform {transform}"), explicit=False)
         _show_turned(window, _painted(RED), EVERYTHING, transform=transform)
         _look(trial, eye, f"the first image, transform {transform}", {RED: SIDE**2})
         for count in range(1, IMAGES + 4):
             is_overtaken = count == IMAGES  # its successor comes within the same refresh
-            pixels = _painted(RED, BLUE, *squares[:count])
-            _show_turned(window, pixels, squares[count - 1], transform=transform, waits=not is_overtaken)
+            pixels = _painted(RED, BLUE, *SQUARES[:count])
+            _show_turned(window, pixels, SQUARES[count - 1], transform=transform, waits=not is_overtaken)
             if not is_overtaken:
                 expected = {RED: SIDE**2 - 64 * count, BLUE: 64 * count}
                 _look(trial, eye, f"{count} squares, transform {transform}", expected)
@@ -141,6 +140,29 @@ def test_cor_14_what_comes_moves_and_goes_is_seen_to(trial: Trial) -> None:
     window.attach(None)
     window.wl.send("commit")
     _look(trial, eye, "a window without content", {RED: 0, GREEN: 0, YELLOW: 0})
+
+
+@case("CAP1", S, priority=2, needs=(CAPTURE, SOURCE))
+def test_cor_15_a_capture_brings_what_has_changed(trial: Trial) -> None:
+    """Square after square of a window: in a picture that is only kept up to date it is new as well, and said to be."""
+    window = Window(trial, explicit=False)
+    _show_turned(window, _painted(RED), EVERYTHING, transform=0)
+    kept, fresh = Recorder(trial, "kept"), Recorder(trial, "fresh")
+    kept.update(whole=True)
+    fresh.update(whole=True)
+    for count in range(1, 7):
+        before = fresh.shows(BLUE)
+        _show_turned(window, _painted(RED, BLUE, *SQUARES[:count]), SQUARES[count - 1], transform=0)
+        fresh.update(whole=True)
+        damage = kept.update()
+        new = fresh.shows(BLUE) & ~before
+        trial.check(bool(new.any()), f"square {count} is in no picture that was asked for in whole")
+        trial.check(
+            bool(kept.shows(BLUE)[new].all()), f"square {count} is not in the picture kept up to date"
+        )
+        trial.check(
+            bool(kept.inside(damage)[new].all()), f"square {count} is new and was not said to be damaged"
+        )
 
 
 def _look(trial: Trial, eye: Eye, what: str, expected: Mapping[int, int]) -> None:

@@ -1,4 +1,4 @@
-"""Screens that are not painted where something changed."""
+"""Screens, and pictures of them, that are not painted where something changed."""
 
 from typing import Any
 
@@ -10,6 +10,7 @@ from syncline.compositor.core.extent import Extent
 from syncline.compositor.core.geometry import Rect, Region
 from syncline.compositor.core.scene import Element
 from syncline.compositor.core.surface import Surface
+from syncline.compositor.wayland.capture import Frame
 
 
 @breaks("C16", at=(Damage, "add"), killed_by="COR-13")
@@ -65,3 +66,21 @@ def misses_a_new_order(since_last: Broken, self: Damage, elements: list[Element]
         self._last = {each: self._last[each] for each in stayed} | gone
     damaged: Region = since_last(self, elements)
     return damaged
+
+
+def _remember(damage_buffer: Broken, self: Frame, *rect: int) -> None:
+    vars(self)["is_asked"] = True
+    damage_buffer(self, *rect)
+
+
+@breaks("CAP1", at=(Frame, "_copy_out"), killed_by="COR-15", also=((Frame, "damage_buffer", _remember),))
+def copies_what_it_is_asked_for(copy_out: Broken, self: Frame) -> None:
+    """A capture brings what its client says is missing, and nothing else."""
+    if "is_asked" in vars(self):
+        copy_out(self)
+
+
+@breaks("CAP1", at=(Frame, "_describe"), killed_by="COR-15")
+def says_that_nothing_changed(describe: Broken, self: Frame, _damage: Any, **when: int) -> None:
+    """Of a capture only one pixel is said to be new."""
+    describe(self, (Rect(0, 0, 1, 1),), **when)
