@@ -1,7 +1,6 @@
 """Many idle clients of one compositor: what each weighs, and what they cost the one that is busy."""
 
 import os
-import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -16,7 +15,7 @@ from syncline.kms_model.loops import RealLoop
 from syncline.kms_model.remote import RemoteFile
 from syncline.lab.bench.clock import cost_ns
 from syncline.lab.bench.wire import proxy
-from syncline.lab.exit import Usage
+from syncline.lab.process import Process, appears
 from syncline.protocol.display import Display, Registry
 from syncline.protocol.transport import Transport, unix, zmq
 from syncline.protocol.transport.link import Link
@@ -114,21 +113,15 @@ def _costs_on(wire: str, crowds: Sequence[int]) -> list[CrowdCost]:
 
 
 @contextmanager
-def _compositor(folder: Path) -> Iterator["subprocess.Popen[str]"]:
+def _compositor(folder: Path) -> Iterator[Process]:
     """Raises Usage if it does not start."""
     words = ["compositor", "--socket", str(folder / "wayland-b"), "--zmq", f"ipc://{folder}/messages"]
     environment = os.environ | {"XDG_RUNTIME_DIR": str(folder)}
     command = [sys.executable, "-m", "syncline", *words]
-    with subprocess.Popen(
-        command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True, env=environment
-    ) as process:
-        try:
-            assert process.stdout is not None, "asked for"
-            if "ready" not in process.stdout.readline():
-                raise Usage("the compositor did not start: try `syncline compositor` and read what it says")
-            yield process
-        finally:
-            process.terminate()
+    log = folder / "log"
+    with Process(command, environment, log) as process:
+        appears("the compositor", process, lambda: log if b"ready" in log.read_bytes() else None)
+        yield process
 
 
 def _resident(pid: int) -> int:

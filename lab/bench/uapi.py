@@ -1,9 +1,7 @@
 """What a call through the device's door costs: in process, through the node, and with many points on a timeline."""
 
 import os
-import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from itertools import count, islice
@@ -37,10 +35,9 @@ from syncline.kms_model.uapi import (
 )
 from syncline.lab.bench.bare import Cores, answer, child, ping_pong, pinned, placements, relay
 from syncline.lab.bench.clock import Pair, compare, cost_ns
-from syncline.lab.exit import Usage
+from syncline.lab.process import Process, appears
 
 CALLS: Final = 300
-NODE_READY_S: Final = 10.0
 WAKES: Final = 50
 """Points registered at once: as in the kernel, each signal looks at all that are."""
 BATCH: Final = 1_000
@@ -98,7 +95,7 @@ class Timelines:
 class Node:
     """A device node of its own, as a process."""
 
-    def __init__(self, path: Path, process: subprocess.Popen[bytes]) -> None:
+    def __init__(self, path: Path, process: Process) -> None:
         self.path = path
         self._process = process
 
@@ -116,20 +113,9 @@ class Node:
         with TemporaryDirectory(prefix="syncline-") as directory:
             path = Path(directory, "card0")
             command = [sys.executable, "-m", "syncline", "device", "--socket", str(path)]
-            with subprocess.Popen(command, stdin=subprocess.DEVNULL) as process:
-                try:
-                    _await(path, process)
-                    yield cls(path, process)
-                finally:
-                    process.terminate()
-
-
-def _await(path: Path, process: subprocess.Popen[bytes]) -> None:
-    end_s = time.monotonic() + NODE_READY_S
-    while not answers(path):
-        if process.poll() is not None or time.monotonic() > end_s:
-            raise Usage("the device node did not start: try `syncline device` and read what it says")
-        time.sleep(0.01)
+            with Process(command, os.environ, None) as process:
+                appears("the device node", process, lambda: path if answers(path) else None)
+                yield cls(path, process)
 
 
 def call_costs(node: Node) -> list[CallCost]:

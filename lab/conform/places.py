@@ -3,15 +3,12 @@
 import os
 import shlex
 import socket
-import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Final
 
 from syncline.conformance.provider import Modelled, Provider, provider_at
 from syncline.conformance.target import DialledLine, Line, SocketTarget, Stand
@@ -20,17 +17,12 @@ from syncline.kms_model.loops import RealLoop
 from syncline.kms_model.presence import answers
 from syncline.kms_model.remote import RemoteFile
 from syncline.lab.exit import Usage
+from syncline.lab.process import Process, appears
 from syncline.protocol.transport import Transport, zmq
 from syncline.protocol.transport.listener import socket_path
 from syncline.protocol.wire import Wire
 from syncline.protocol.wire.msgpack import MsgpackWire
 from syncline.protocol.wire.wayland import MESSAGE_BYTES_MAX
-
-READY_S: Final = 15.0
-LOOK_AGAIN_S: Final = 0.02
-STOP_S: Final = 5.0
-
-Process = subprocess.Popen[bytes]
 
 
 @contextmanager
@@ -112,7 +104,7 @@ class StartedTarget(SocketTarget):
 
     @contextmanager
     def stand(self) -> Iterator[Stand]:
-        if self._place.process.poll() is not None:
+        if self._place.process.ended:
             self._parts.close()
             self._place = self._start(self._parts)
             self.path, self.provider = self._place.path, self._place.provider
@@ -122,7 +114,7 @@ class StartedTarget(SocketTarget):
 
     def end(self) -> None:
         """As its user would end it."""
-        _stop(self._place.process)
+        self._place.process.end()
 
 
 class OwnTarget(StartedTarget):
@@ -175,32 +167,14 @@ def _served(
         key: value for key, value in os.environ.items() if key not in {"WAYLAND_DISPLAY", "DISPLAY"}
     }
     try:
-        process: Process = subprocess.Popen(
-            words, env=environment | {"XDG_RUNTIME_DIR": str(folder)}, stdout=subprocess.DEVNULL
-        )
+        process = Process(words, environment | {"XDG_RUNTIME_DIR": str(folder)}, None)
     except OSError as error:
         raise Usage(f"cannot start {words[0]}: {error.strerror}") from None
-    owned.callback(_stop, process)
-    give_up_s = time.monotonic() + READY_S
-    while (path := find()) is None:
-        if process.poll() is not None:
-            raise Usage(f"{words[0]} ended with status {process.returncode} before it had a socket")
-        if time.monotonic() > give_up_s:
-            raise Usage(f"{words[0]} made no socket in $XDG_RUNTIME_DIR within {READY_S:.0f} s")
-        time.sleep(LOOK_AGAIN_S)
-    return process, path
+    owned.enter_context(process)
+    return process, appears(words[0], process, find)
 
 
 def _display_in(folder: Path) -> Path | None:
     return next(
         (each for each in sorted(folder.glob("wayland-*")) if answers(each, socket.SOCK_STREAM)), None
     )
-
-
-def _stop(process: Process) -> None:
-    process.terminate()
-    try:
-        process.wait(STOP_S)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()

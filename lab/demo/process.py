@@ -1,7 +1,6 @@
 """One part of the demo as a process of its own: started, listened to, stopped, and buried."""
 
 import asyncio
-import ctypes
 import os
 import signal
 import subprocess
@@ -9,18 +8,12 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
+from syncline.kms_model.child import die_with_parent
+
 READ_SIZE: Final = 1 << 16
 STOP_S: Final = 3.0
 """A part that has not stopped by then is killed: its own deadlines are shorter."""
 LAST_WORDS_MAX: Final = 4096
-PR_SET_PDEATHSIG: Final = 1
-
-_libc = ctypes.CDLL(None)
-
-
-def _die_with_parent() -> None:
-    """In the child: whatever ends the demo ends its parts."""
-    _libc.prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 class Pipe:
@@ -77,7 +70,7 @@ class Part:
             stdout=self._output.writer,
             stderr=self._output.writer,
             start_new_session=True,
-            preexec_fn=_die_with_parent,  # noqa: PLW1509 - there are no threads here
+            preexec_fn=die_with_parent,  # noqa: PLW1509 - there are no threads here
         )
         os.close(self._events.writer)
         os.close(self._output.writer)

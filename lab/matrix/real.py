@@ -20,8 +20,8 @@ from syncline.lab.matrix.evidence import WARM_UP_NS, Evidence
 from syncline.lab.matrix.plan import OUTPUT_MODE, Options, Place
 from syncline.lab.present.events import DeviceEvent, decoded
 from syncline.lab.present.machine import Probe
-from syncline.lab.present.process import Process
 from syncline.lab.present.stage import Stage, ours
+from syncline.lab.process import Process
 
 DEBUT_NS: Final = 15 * NS_PER_S
 """Who has shown no frame by then never will: interpreters start, windows open."""

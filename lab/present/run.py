@@ -19,9 +19,9 @@ from syncline.lab.exit import Usage
 from syncline.lab.present.events import Events, Take, read_events
 from syncline.lab.present.machine import Machine, Probe, cpu_ns, memory_bytes
 from syncline.lab.present.plan import OURS, Options, Sync, client_words
-from syncline.lab.present.process import Process
 from syncline.lab.present.rows import Row, rows_of
-from syncline.lab.present.stage import Stage, appears, contender, foreign, level, ours, scheduling
+from syncline.lab.present.stage import Stage, contender, foreign, level, ours, scheduling
+from syncline.lab.process import Process, appears
 
 CROWD: Final = (sys.executable, "-m", "syncline.lab.present.crowd")
 WITNESS: Final = (sys.executable, "-m", "syncline.lab.present.witness")

@@ -7,7 +7,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,10 +16,8 @@ from typing import Final
 from syncline.kms_model.presence import answers
 from syncline.lab.exit import Usage
 from syncline.lab.present.plan import OURS
-from syncline.lab.present.process import NOBODY, Process
+from syncline.lab.process import NOBODY, Process, appears
 
-READY_S: Final = 15.0
-LOOK_AGAIN_S: Final = 0.01
 SETTLE_S: Final = 0.3
 """A desktop draws its background and starts its helpers after it has begun to listen."""
 
@@ -196,18 +194,6 @@ def scheduling(stage: Stage) -> str:
     name = next((name for name in POLICIES if getattr(os, name) == policy), f"policy {policy}")
     priority = os.sched_getparam(pid).sched_priority
     return f"{name} at priority {priority}" if priority else name
-
-
-def appears(name: str, process: Process, look: Callable[[], Path | None]) -> Path:
-    """Look until there is what the process makes when it is ready. Raises Usage."""
-    end_s = time.monotonic() + READY_S
-    while (found := look()) is None:
-        if process.ended:
-            raise Usage(f"{name} {process.obituary}")
-        if time.monotonic() > end_s:
-            raise Usage(f"{name} was not ready within {READY_S:.0f} s: try its command by hand")
-        time.sleep(LOOK_AGAIN_S)
-    return found
 
 
 def _sockets(directory: Path) -> Path | None:

@@ -17,7 +17,7 @@ PATIENCE_MS = 30_000
 PARENT = f"""
 import os, sys
 from pathlib import Path
-from syncline.lab.present.process import Process
+from syncline.lab.process import Process
 with Process({WITNESS!r}, os.environ, Path(sys.argv[1])) as witness:
     print(witness.pid, flush=True)
     sys.stdin.read()

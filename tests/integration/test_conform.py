@@ -94,4 +94,4 @@ def test_where_nothing_can_be_judged_the_run_says_so(capsys) -> None:
 
 def test_a_command_that_makes_no_socket_is_a_sentence(capsys) -> None:
     assert main(["conform", "--command", "false", "-k", "cor-05"]) == 2
-    assert "false ended with status 1 before it had a socket" in capsys.readouterr().err
+    assert "false ended with exit code 1" in capsys.readouterr().err

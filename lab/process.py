@@ -1,23 +1,20 @@
-"""A process of the run: it writes to files, so that nobody has to listen to it while it is measured."""
+"""A program beside us that nobody listens to while it runs: what it says goes to a file, or to the terminal."""
 
-import ctypes
 import os
 import signal
 import subprocess
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final, Self
 
+from syncline.kms_model.child import die_with_parent
+from syncline.lab.exit import Usage
+
+READY_S: Final = 15.0
+LOOK_AGAIN_S: Final = 0.01
 STOP_S: Final = 3.0
-PR_SET_PDEATHSIG: Final = 1
 NOBODY: Final = 65534
-
-_libc = ctypes.CDLL(None)
-
-
-def _die_with_parent() -> None:
-    """In the child: whatever ends the run ends its parts."""
-    _libc.prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 class Process:
@@ -27,26 +24,29 @@ class Process:
         self,
         command: Sequence[str],
         environment: Mapping[str, str],
-        log: Path,
+        log: Path | None,
         *,
         stdin: bytes = b"",
         as_nobody: bool = False,
     ) -> None:
-        """`as_nobody`: without the rights of root. Raises OSError if there is no such command."""
+        """`log` None: errors to our standard error, the rest nowhere. `as_nobody`: without the rights of root.
+
+        Raises OSError if there is no such command.
+        """
         self._log = log
         user = NOBODY if as_nobody else None
-        with log.open("wb") as output:
+        with Path(log or os.devnull).open("wb") as output:
             self._process = subprocess.Popen(
                 command,
                 env=environment,
                 stdin=subprocess.PIPE if stdin else subprocess.DEVNULL,
                 stdout=output,
-                stderr=output,
+                stderr=output if log is not None else None,
                 start_new_session=True,
                 user=user,
                 group=user,
                 extra_groups=None if user is None else [],
-                preexec_fn=_die_with_parent,  # noqa: PLW1509 - there are no threads here
+                preexec_fn=die_with_parent,  # noqa: PLW1509 - there are no threads here
             )
         if self._process.stdin is not None:
             with self._process.stdin as pipe:
@@ -57,6 +57,10 @@ class Process:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.end()
+
+    def end(self) -> None:
+        """As its user would end it, and wait. It may have ended before."""
         if not self.ended:
             self._process.terminate()
         try:
@@ -80,5 +84,19 @@ class Process:
         code = self._process.poll()
         if code is not None and code < 0:
             return f"was ended by {signal.Signals(-code).name}"
+        if self._log is None:
+            return f"ended with exit code {code}; if it gave a reason, that is above"
         said = self._log.read_text(errors="replace").strip() or "without a word"
         return f"ended with exit code {code}: {said.splitlines()[-1]}"
+
+
+def appears(name: str, process: Process, look: Callable[[], Path | None]) -> Path:
+    """Look until there is what the process makes when it is ready. Raises Usage."""
+    end_s = time.monotonic() + READY_S
+    while (found := look()) is None:
+        if process.ended:
+            raise Usage(f"{name} {process.obituary}")
+        if time.monotonic() > end_s:
+            raise Usage(f"{name} was not ready within {READY_S:.0f} s: try its command by hand")
+        time.sleep(LOOK_AGAIN_S)
+    return found
