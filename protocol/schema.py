@@ -84,6 +84,7 @@ class Interface:
         return _named(name, self.events)
 
 
+@cache
 def interface(name: str) -> Interface:
     """The interface of that name. Raises KeyError when no module has it."""
     return _load(_modules()[name], name)

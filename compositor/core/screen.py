@@ -295,6 +295,7 @@ class Screen:
         parked = self._flights.parked is not None
         assert flying == (self._flights.in_air is not None or (parked and flying))
         assert parked or self.output.phase is not Phase.PARKED
+        assert self._own == [surface for surface in self.visible if surface.main_output is self.output]
         now = self._stage.scene.elements(self.output)
         assert list(map(_look, self._elements)) == list(map(_look, now)), (
             "nobody said that the layout changed"

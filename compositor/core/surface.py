@@ -146,6 +146,8 @@ class Surface:
 
     def tree(self) -> list["Surface"]:
         """This surface and all sub-surfaces below it, parents first."""
+        if not self.children:
+            return [self]
         found = [self]
         for surface in found:
             found.extend(surface.children.values())

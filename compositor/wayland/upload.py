@@ -107,7 +107,9 @@ def damage_in_buffer(pending: PendingState, width: int, height: int) -> Region:
     if pending.surface_damage and is_mapped:
         return Region((bounds,))
     scale = pending.scale
-    region = Region(rect.intersect(bounds) for rect in pending.buffer_damage)
+    region = Region()
+    for rect in pending.buffer_damage:
+        region.add(rect.intersect(bounds))
     for x, y, w, h in pending.surface_damage:
         region.add(Rect(x * scale, y * scale, w * scale, h * scale).intersect(bounds))
     return region
