@@ -158,7 +158,7 @@ class Device:
         if interrupt:
             for call in tuple(file.calls):
                 call.interrupt()
-        task: Task[None] = Task(self.kernel, self._release(file))
+        task: Task[None] = Task(kernel=self.kernel, coroutine=self._release(file))
         task.step()
         self.kernel.settle()
         return task
@@ -216,7 +216,7 @@ class Device:
 
     def _start(self, file: File, coroutine: Coroutine[Any, Any, R]) -> Task[R]:
         """Run the call's coroutine to its first sleep; the file remembers it until it is done."""
-        task: Task[R] = _Call(self.kernel, coroutine)
+        task: Task[R] = _Call(kernel=self.kernel, coroutine=coroutine)
         task.step()
         if not task.done:
             file.calls.add(task)
@@ -256,8 +256,6 @@ class Device:
 
 class _Call(Task[R]):
     """An ioctl that may sleep."""
-
-    __slots__ = ()
 
     def _refusal(self, error: OSError) -> DeviceError:
         return _spent(error)

@@ -51,7 +51,7 @@ class Kernel:
 
     def spawn(self, coroutine: Coroutine[Any, Any, R]) -> Task[R]:
         """Start a kernel worker. It runs when the current code has returned."""
-        task: Task[R] = Task(self, coroutine)
+        task: Task[R] = Task(kernel=self, coroutine=coroutine)
         self._ready.append(task)
         return task
 

@@ -16,7 +16,7 @@ from syncline.kms_model.observer import Observer, Subject
 from syncline.kms_model.uapi import DeviceError
 
 R = TypeVar("R")
-R_co = TypeVar("R_co", covariant=True)
+T = TypeVar("T")
 
 ERESTARTSYS: Final = 512
 """What an interrupted call ends with inside the kernel. User space sees EINTR, or the call is made again."""
@@ -123,27 +123,21 @@ class Scheduler(Protocol):
     def settle(self) -> None: ...
 
 
-class Pending(Generic[R]):
+class Pending(msgspec.Struct, Generic[R], eq=False):
     """A call on its way. Most are done when `Device.call` returns."""
 
-    __slots__ = ("_callbacks", "_error", "_reply", "done")
+    done: bool = False
+    _reply: Any = None
+    _error: DeviceError | None = None
+    _callbacks: "list[Callable[[Pending[R]], None]]" = []
 
-    def __init__(self) -> None:
-        self.done = False
-        self._error: DeviceError | None = None
-        self._callbacks: list[Callable[[Pending[R]], None]] = []
+    @staticmethod
+    def succeeded(reply: T) -> "Pending[T]":
+        return Pending(done=True, _reply=reply)
 
-    @classmethod
-    def succeeded(cls, reply: R) -> "Pending[R]":
-        pending = cls()
-        pending.done, pending._reply = True, reply
-        return pending
-
-    @classmethod
-    def failed(cls, error: DeviceError) -> "Pending[Any]":
-        pending: Pending[Any] = cls()
-        pending.done, pending._error = True, error.with_traceback(None)
-        return pending
+    @staticmethod
+    def failed(error: DeviceError) -> "Pending[Any]":
+        return Pending(done=True, _error=error.with_traceback(None))
 
     def result(self) -> R:
         """The reply. Raises the DeviceError the call ended with; only when `done`."""
@@ -173,23 +167,19 @@ class Pending(Generic[R]):
             callback(self)
 
 
-class Task(Pending[R]):
+class Task(Pending[R], kw_only=True):
     """One coroutine on its way. An exception that is not a DeviceError is ours and comes out of `step`."""
 
-    __slots__ = ("_kernel", "_outcome", "_signal_pending", "_sleep", "_timer", "coroutine")
-
-    def __init__(self, kernel: Scheduler, coroutine: Coroutine[Sleep, Any, R]) -> None:
-        super().__init__()
-        self._kernel = kernel
-        self.coroutine = coroutine
-        self._sleep: Sleep | None = None
-        self._timer: Deadline | None = None
-        self._outcome: Woken | None = None
-        self._signal_pending = False
+    kernel: Scheduler
+    coroutine: Coroutine[Sleep, Any, R]
+    _sleep: Sleep | None = None
+    _timer: Deadline | None = None
+    _outcome: Woken | None = None
+    _signal_pending: bool = False
 
     def step(self) -> None:
         """Run until the next real sleep, or to the end."""
-        observer = self._kernel.observer
+        observer = self.kernel.observer
         if observer is not None:
             observer.task_runs(self)
         try:
@@ -208,7 +198,7 @@ class Task(Pending[R]):
         self._signal_pending = True
         if self._sleep is not None and self._sleep.interruptible:
             self._wake(Woken.SIGNAL)
-            self._kernel.settle()
+            self.kernel.settle()
 
     def _resume(self, outcome: Woken | None) -> Sleep | None:
         try:
@@ -235,7 +225,7 @@ class Task(Pending[R]):
         if not sleep.waitable.add_waiter(self._done_waiting):
             return Woken.DONE
         answer: Woken | None = None
-        if sleep.deadline_ns is not None and sleep.deadline_ns <= self._kernel.now_ns:
+        if sleep.deadline_ns is not None and sleep.deadline_ns <= self.kernel.now_ns:
             answer = Woken.DEADLINE
         elif sleep.interruptible and self._signal_pending:
             answer = Woken.SIGNAL
@@ -244,9 +234,9 @@ class Task(Pending[R]):
             return answer
         self._sleep = sleep
         if sleep.deadline_ns is not None:
-            self._timer = self._kernel.call_at(sleep.deadline_ns, self._time_out)
-        if self._kernel.observer is not None:
-            self._kernel.observer.task_sleeps(self, sleep.waitable, sleep.deadline_ns)
+            self._timer = self.kernel.call_at(sleep.deadline_ns, self._time_out)
+        if self.kernel.observer is not None:
+            self.kernel.observer.task_sleeps(self, sleep.waitable, sleep.deadline_ns)
         return None
 
     def _done_waiting(self) -> None:
@@ -266,6 +256,6 @@ class Task(Pending[R]):
             self._timer.cancel()
             self._timer = None
         self._outcome = outcome
-        if self._kernel.observer is not None:
-            self._kernel.observer.task_wakes(self)
-        self._kernel.make_ready(self)
+        if self.kernel.observer is not None:
+            self.kernel.observer.task_wakes(self)
+        self.kernel.make_ready(self)

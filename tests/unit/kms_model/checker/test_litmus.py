@@ -419,7 +419,7 @@ def callback_sleeps(stage: Stage) -> None:
     async def sleeper() -> None:
         await stage.kernel.wait(never)
 
-    task: Task[None] = Task(stage.kernel, sleeper())
+    task: Task[None] = Task(kernel=stage.kernel, coroutine=sleeper())
     fence = stage.fence()
     fence.add_callback(lambda _: task.step())
     stage.signal(fence)
