@@ -10,7 +10,8 @@ from syncline.compositor.core.compositor import Compositor
 from syncline.compositor.core.policy import Policy
 from syncline.compositor.core.report import ReportEvent
 from syncline.compositor.wayland.server import Server
-from syncline.kms_model.loops import Deadline, Loop
+from syncline.kms_model.deadlines import Deadline
+from syncline.kms_model.loops import Loop
 from syncline.kms_model.uapi import (
     DeviceError,
     DeviceFile,

@@ -4,10 +4,10 @@ from collections.abc import Callable, Mapping
 from errno import EINVAL
 from typing import Any, NamedTuple
 
+from syncline.kms_model.deadlines import Deadline
 from syncline.kms_model.faults import Fault, NoFault, parse
 from syncline.kms_model.file import File
 from syncline.kms_model.kernel import Kernel
-from syncline.kms_model.loops import Deadline
 from syncline.kms_model.uapi import ClearFaults, DeviceError, InjectFault, Request
 
 

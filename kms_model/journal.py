@@ -12,7 +12,8 @@ from typing import Final
 
 import msgspec
 
-from syncline.kms_model.loops import Deadline, Loop
+from syncline.kms_model.deadlines import Deadline
+from syncline.kms_model.loops import Loop
 from syncline.kms_model.trace import TraceEvent, Warn
 
 UNREAD_MAX: Final = 16 << 20

@@ -9,9 +9,9 @@ from itertools import count
 from typing import Any, TypeVar
 
 from syncline.kms_model.accesses import AccessObserver
+from syncline.kms_model.deadlines import Calendar
 from syncline.kms_model.descriptors import Descriptors
 from syncline.kms_model.faults import Faults
-from syncline.kms_model.loops import Calendar
 from syncline.kms_model.observer import Observer
 from syncline.kms_model.task import Sleep, Task, Waitable
 from syncline.kms_model.trace import TraceEvent, Warn

@@ -6,9 +6,10 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any, TypeVar
 
+from syncline.kms_model.deadlines import Deadline
 from syncline.kms_model.device import Device
 from syncline.kms_model.file import File
-from syncline.kms_model.loops import Deadline, Loop
+from syncline.kms_model.loops import Loop
 from syncline.kms_model.task import Pending
 from syncline.kms_model.uapi import AtomicReply, DeviceError, Fd, Request, one_by_one
 

@@ -16,12 +16,9 @@ import time
 from collections.abc import Callable, Coroutine
 from contextvars import Context
 from functools import partial
-from heapq import heapify, heappop, heappush
-from itertools import count
 from typing import Any, Final, Protocol, TypeVar, TypeVarTuple
 
-import msgspec
-
+from syncline.kms_model.deadlines import Calendar, Deadline
 from syncline.kms_model.edges import Edges
 
 T = TypeVar("T")
@@ -31,58 +28,7 @@ L = TypeVar("L", bound="RealLoop | VirtualLoop")
 NS_PER_S: Final = 1_000_000_000
 DEVICE_PRIORITY: Final = 2  # the machine comes before those who call it
 COMPOSITOR_PRIORITY: Final = 1
-_FEW: Final = 32
 VIRTUAL_EPOCH_NS: Final = NS_PER_S  # not zero: 0 means "now" or "never" in many a kernel argument
-
-
-class Deadline(msgspec.Struct, order=True):
-    """A booked call. `cancel` forgets it. The `number` of its booking decides between equal instants."""
-
-    when_ns: int
-    number: int
-    action: Callable[[], None] | None
-
-    def cancel(self) -> None:
-        self.action = None
-
-
-class Calendar:
-    """Deadlines in order; ties run in the order they were booked."""
-
-    def __init__(self) -> None:
-        self._heap: list[Deadline] = []
-        self._numbers = count()
-        self._sweep_at = _FEW
-
-    def book(self, when_ns: int, action: Callable[[], None]) -> Deadline:
-        if len(self._heap) >= self._sweep_at:
-            self._sweep()
-        deadline = Deadline(when_ns, next(self._numbers), action)
-        heappush(self._heap, deadline)
-        return deadline
-
-    def next_ns(self) -> int | None:
-        heap = self._heap
-        while heap:
-            if heap[0].action is not None:
-                return heap[0].when_ns
-            heappop(heap)
-        return None
-
-    def take_due(self, now_ns: int) -> list[Callable[[], None]]:
-        heap = self._heap
-        due: list[Callable[[], None]] = []
-        while heap and heap[0].when_ns <= now_ns:
-            action = heappop(heap).action
-            if action is not None:
-                due.append(action)
-        return due
-
-    def _sweep(self) -> None:
-        """Most are limits of ten seconds that were cancelled after one frame. Now and then, it costs nothing on average."""
-        self._heap = [deadline for deadline in self._heap if deadline.action is not None]
-        heapify(self._heap)
-        self._sweep_at = 2 * len(self._heap) + _FEW
 
 
 class Loop(Protocol):

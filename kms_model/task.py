@@ -11,7 +11,7 @@ from typing import Any, Final, Generic, Protocol, TypeVar
 
 import msgspec
 
-from syncline.kms_model.loops import Deadline
+from syncline.kms_model.deadlines import Deadline
 from syncline.kms_model.observer import Observer, Subject
 from syncline.kms_model.uapi import DeviceError
 

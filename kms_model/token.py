@@ -7,10 +7,11 @@ from errno import EBADF, EMFILE, ENOENT, ESRCH
 from itertools import count
 from typing import Any, Final
 
+from syncline.kms_model.deadlines import Deadline
 from syncline.kms_model.descriptors import is_open
 from syncline.kms_model.file import File
 from syncline.kms_model.kernel import Kernel
-from syncline.kms_model.loops import NS_PER_S, Deadline
+from syncline.kms_model.loops import NS_PER_S
 from syncline.kms_model.uapi import (
     DeviceError,
     Fd,

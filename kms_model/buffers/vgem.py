@@ -6,10 +6,10 @@ from typing import Any, Final
 
 from syncline.kms_model.accesses import Reservation
 from syncline.kms_model.buffers.resv import Usage, usage_for
+from syncline.kms_model.deadlines import Deadline
 from syncline.kms_model.fences.fence import Fence
 from syncline.kms_model.file import File
 from syncline.kms_model.kernel import Kernel
-from syncline.kms_model.loops import Deadline
 from syncline.kms_model.observer import Exporter
 from syncline.kms_model.profiles import Profile
 from syncline.kms_model.trace import FenceSignalled

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Final, Protocol
 
-from syncline.kms_model.loops import Deadline
+from syncline.kms_model.deadlines import Deadline
 from syncline.kms_model.observer import FenceObserver, Observer
 
 _HALF_WINDOW: Final = 1 << 31

@@ -4,9 +4,9 @@ from collections.abc import Callable
 from functools import partial
 from typing import Final
 
+from syncline.kms_model.deadlines import Deadline
 from syncline.kms_model.gpu.job import Job
 from syncline.kms_model.kernel import Kernel
-from syncline.kms_model.loops import Deadline
 
 SLICE_NS: Final = 500_000
 """The engine changes jobs at multiples of this only. A 60 Hz compositor then loses 3 % of its frame to a hog at

@@ -13,8 +13,8 @@ from collections.abc import Callable
 from operator import itemgetter
 from typing import Final
 
+from syncline.kms_model.deadlines import Deadline
 from syncline.kms_model.kernel import Kernel
-from syncline.kms_model.loops import Deadline
 from syncline.kms_model.task import Completion
 from syncline.kms_model.uapi import ModeInfo
 

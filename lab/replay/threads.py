@@ -4,7 +4,7 @@ from collections import deque
 from collections.abc import Callable, Coroutine, Generator
 from typing import Any, Final, Protocol
 
-from syncline.kms_model.loops import Calendar
+from syncline.kms_model.deadlines import Calendar
 
 NS_PER_MS: Final = 1_000_000
 

@@ -7,9 +7,9 @@ import socket
 
 import pytest
 
+from syncline.kms_model.deadlines import Calendar
 from syncline.kms_model.loops import (
     VIRTUAL_EPOCH_NS,
-    Calendar,
     RealLoop,
     VirtualLoop,
     run_real,
