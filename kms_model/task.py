@@ -69,15 +69,12 @@ class Completion(msgspec.Struct, eq=False):
             self._waiters.remove(wake)
 
 
-class Bell:
+class Bell(msgspec.Struct, eq=False):
     """wake_up_process: may ring many times. A ring that nobody waited for is kept for the next waiter."""
 
-    __slots__ = ("_rung", "_waiter", "subject")
-
-    def __init__(self, subject: Subject | None = None) -> None:
-        self.subject = subject
-        self._rung = False
-        self._waiter: Callable[[], None] | None = None
+    subject: Subject | None = None
+    _rung: bool = False
+    _waiter: Callable[[], None] | None = None
 
     def ring(self) -> None:
         waiter, self._waiter = self._waiter, None

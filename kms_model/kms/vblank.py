@@ -30,15 +30,8 @@ class Grid:
     """The instants of vblanks, from a first one on. Frames are fractions of a nanosecond: no drift."""
 
     __slots__ = (
-        "_before_ns",
-        "_count",
-        "_denominator",
-        "_frame",
-        "_idle_frame",
-        "_start_ns",
-        "mode",
-        "varies",
-    )
+        "_before_ns", "_count", "_denominator", "_frame", "_idle_frame", "_start_ns", "mode", "varies",
+    )  # fmt: skip
 
     def __init__(self, mode: ModeInfo, *, start_ns: int, count: int, vrr_min_mhz: int = 0) -> None:
         self.mode = mode

@@ -8,6 +8,8 @@ from collections.abc import Coroutine
 from errno import EINVAL, ETIME
 from typing import Any, Final
 
+import msgspec
+
 from syncline.kms_model.fences.fence import Fence
 from syncline.kms_model.file import File
 from syncline.kms_model.observer import Awaited
@@ -96,17 +98,14 @@ def _signed(value: int) -> int:
     return value - (1 << 64) if value >= 1 << 63 else value
 
 
-class WaitEntry:
+class WaitEntry(msgspec.Struct, eq=False):
     """One syncobj and point of a wait, and the fence it settled for."""
 
-    __slots__ = ("armed", "bell", "fence", "point", "syncobj")
-
-    def __init__(self, syncobj: Syncobj, point: int, bell: Bell) -> None:
-        self.syncobj = syncobj
-        self.point = point
-        self.bell = bell
-        self.fence: Fence | None = syncobj.find(point)
-        self.armed = False
+    syncobj: Syncobj
+    point: int
+    bell: Bell
+    fence: Fence | None
+    armed: bool = False
 
     def changed(self, source: Source) -> bool:
         self.fence = source.find(self.point)
@@ -138,7 +137,8 @@ class WaitArray:
     def __init__(self, syncobjs: list[Syncobj], points: tuple[int, ...], flags: int) -> None:
         self.bell = Bell(self)
         self.entries = [
-            WaitEntry(syncobj, point, self.bell) for syncobj, point in zip(syncobjs, points, strict=False)
+            WaitEntry(syncobj, point, self.bell, syncobj.find(point))
+            for syncobj, point in zip(syncobjs, points, strict=False)
         ]
         self.first = UNWRITTEN
         self._flags = flags
