@@ -20,6 +20,10 @@ PATIENCE_NS: Final = 2_000 * NS_PER_MS
 """How long anything may take that has to happen."""
 QUIET_NS: Final = 500 * NS_PER_MS
 """How long nothing has to happen before we believe that it does not."""
+STANDSTILL_NS: Final = 250 * NS_PER_MS
+"""An alarm that comes this late: the machine stood still, and the compositor has had no time either."""
+STANDSTILLS_MAX: Final = 10
+"""In one wait; who stands still more often is not to be measured."""
 MESSAGES_MAX: Final = 20_000
 
 NO_OTHER_LINE: Final = "two wires to one compositor, which a Syncline of our own has"
@@ -132,8 +136,14 @@ class Trial:
         self._pulse.set()
 
     def until(self, condition: Callable[[], bool], *, within_ns: int = PATIENCE_NS) -> bool:
-        """Let the world go on until the condition holds; whether it did in time."""
-        return self.loop.run_until_complete(self._until(condition, self.now_ns() + within_ns))
+        """Let the world go on until the condition holds; whether it did in time. After a standstill time begins anew."""
+        for _ in range(STANDSTILLS_MAX):
+            deadline_ns = self.now_ns() + within_ns
+            if self.loop.run_until_complete(self._until(condition, deadline_ns)):
+                return True
+            if self.now_ns() - deadline_ns < STANDSTILL_NS:
+                break
+        return False
 
     def pass_ms(self, ms: float) -> None:
         """Let time pass."""
