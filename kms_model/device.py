@@ -62,7 +62,7 @@ class Subsystem(Protocol):
 
 
 class Device:
-    """One modelled GPU and display. Enter through `open`, `call`, `close` and `advance` only."""
+    """One modelled GPU and display. Enter through `open`, `call` (or `enter`), `close` and `advance` only."""
 
     def __init__(
         self,
@@ -78,6 +78,9 @@ class Device:
         self.quirks = quirks
         self.kernel = Kernel(trace=trace) if kernel is None else kernel
         self.next_deadline_ns = self.kernel.next_deadline_ns
+        """When `advance` is next needed, if ever."""
+        self.settle = self.kernel.settle
+        """Let kernel workers, and whoever woke up, run until all of them sleep."""
         self.files: list[File] = []
         self.unplugged = False
         self.kms = Kms(self.kernel, profile, quirks)
@@ -141,10 +144,6 @@ class Device:
                 observer.call_ends()
         kernel.settle(tasks=False)
         return pending
-
-    def settle(self) -> None:
-        """Let kernel workers, and whoever woke up, run until all of them sleep."""
-        self.kernel.settle()
 
     def close(self, file: File, now_ns: int, *, interrupt: bool = True) -> Pending[None]:
         """Close the file and let go of everything it had; may sleep, as in KMS.

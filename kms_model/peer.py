@@ -187,8 +187,9 @@ class Peer:
         self, file: File, packet: Call[Any] | Batch[Any], requests: Sequence[Request[Any]], fds: list[int]
     ) -> None:
         """Take over what came with the requests: descriptors, and the room of events that the caller has read."""
-        self._unread -= packet.events_read
-        file.cancel_event(packet.events_read)
+        if packet.events_read:
+            self._unread -= packet.events_read
+            file.cancel_event(packet.events_read)
         mine = dict(zip(packet.lent, fds, strict=True)) if fds else {}
         for request in requests:
             replace_descriptors(request, mine, self._service.fence_property)
@@ -241,7 +242,8 @@ class Peer:
         else:
             given = descriptors_in(reply, 0)
             self._send(Done(serial, reply, tuple(given)) if given else Done(serial, reply), given)
-        close_all(lent)
+        if lent:
+            close_all(lent)
 
     def _run(self, errand: Errand) -> None:
         """Do what is left of a batch, until it sleeps or fails."""
