@@ -189,6 +189,8 @@ NOBODY: Final = Blame()
 def _blame(update: ContentUpdate, flip: FlipComplete, frame: Frame, chances: Chances) -> Blame:
     assert update.ready_ns is not None
     asked_ns = ready_ns = possible_ns = chances.vblank_ns(update.committed_ns)
+    if not chances.refreshes(since_ns=asked_ns, until_ns=flip.time_ns):
+        return NOBODY  # as almost always: it is where it was meant to be
     if update.ready_ns > update.committed_ns:
         ready_ns = possible_ns = chances.vblank_ns(update.ready_ns)
     if update.surface.shown_since_ns > update.ready_ns:

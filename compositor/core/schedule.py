@@ -1,5 +1,6 @@
 """When to start a frame: the vblank grid, and a margin learned from what frames have cost."""
 
+from bisect import bisect_left, insort
 from collections import deque
 from dataclasses import dataclass
 from typing import Final
@@ -43,13 +44,16 @@ class Costs:
     Outliers alone do not raise it above the first guess: see TAIL.
     """
 
-    __slots__ = ("_first_ns", "_limit_ns", "_safety_ns", "_seen_ns", "value_ns")
+    __slots__ = ("_first_ns", "_limit_ns", "_safety_ns", "_seen_ns", "_sorted_ns", "value_ns")
 
     def __init__(self, *, first_ns: int, safety_ns: int, limit_ns: int) -> None:
         self._first_ns = first_ns
         self._safety_ns = safety_ns
         self._limit_ns = limit_ns
-        self._seen_ns: deque[int] = deque(maxlen=WINDOW)
+        self._seen_ns: deque[int] = deque()
+        """In the order they came, at most WINDOW."""
+        self._sorted_ns: list[int] = []
+        """The same, the least first."""
         self.value_ns = min(first_ns, limit_ns)
 
     @property
@@ -57,9 +61,12 @@ class Costs:
         return len(self._seen_ns) >= ENOUGH
 
     def learn(self, cost_ns: int) -> None:
+        seen = self._sorted_ns
+        if len(seen) == WINDOW:
+            del seen[bisect_left(seen, self._seen_ns.popleft())]
         self._seen_ns.append(max(cost_ns, 0))
+        insort(seen, self._seen_ns[-1])
         if self.is_sure:
-            seen = sorted(self._seen_ns)
             usual_ns = seen[(len(seen) * USUAL - 1) // 100]
             bearable_ns = max(TAIL * seen[len(seen) // 2], self._first_ns)
             self.value_ns = min(min(usual_ns, bearable_ns) + self._safety_ns, self._limit_ns)
