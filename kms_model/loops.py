@@ -59,9 +59,8 @@ _TFD_TIMER_ABSTIME: Final = 1
 _ITIMERSPEC: Final = struct.Struct("qqqq")
 
 
-def monotonic_ns() -> int:
-    """The clock of the real loop, for who blocks outside of any."""
-    return time.monotonic_ns()
+monotonic_ns: Final = time.monotonic_ns
+"""The clock of the real loop, for who blocks outside of any."""
 
 
 class RealLoop(asyncio.SelectorEventLoop):
@@ -84,8 +83,7 @@ class RealLoop(asyncio.SelectorEventLoop):
 
     # -- time -------------------------------------------------------------------------------------
 
-    def now_ns(self) -> int:
-        return time.monotonic_ns()
+    now_ns = staticmethod(monotonic_ns)
 
     def call_at_ns(self, when_ns: int, action: Callable[[], None]) -> Deadline:
         return self._calendar.book(when_ns, action)
@@ -111,7 +109,7 @@ class RealLoop(asyncio.SelectorEventLoop):
 
     def _expire(self) -> None:
         self._armed_ns = None
-        for action in self._calendar.take_due(time.monotonic_ns()):
+        for action in self._calendar.take_due(monotonic_ns()):
             action()
 
     # -- descriptors ------------------------------------------------------------------------------
