@@ -135,7 +135,7 @@ class WaitArray:
     """All entries of one wait. `first` is the user's first_signaled."""
 
     def __init__(self, syncobjs: list[Syncobj], points: tuple[int, ...], flags: int) -> None:
-        self.bell = Bell(self)
+        self.bell = Bell()
         self.entries = [
             WaitEntry(syncobj, point, self.bell, syncobj.find(point))
             for syncobj, point in zip(syncobjs, points, strict=False)
@@ -166,6 +166,7 @@ class WaitArray:
 
     def watch(self) -> None:
         """Look out for what has no fence yet."""
+        self.bell.subject = self
         for entry in self.entries:
             if entry.fence is None:
                 entry.syncobj.watch(entry)
@@ -186,6 +187,7 @@ class WaitArray:
         return Awaited(things, any_of=not self._flags & _ALL)
 
     def leave(self) -> None:
+        self.bell.subject = None  # it would keep us, and we our fences, until the cycle collector comes
         for entry in self.entries:
             entry.disarm()
 

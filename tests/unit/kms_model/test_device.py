@@ -202,6 +202,23 @@ def test_profiles_are_of_recorded_kernels() -> None:
         profile("vkms-rig2", "6.12")
 
 
+def test_a_wait_leaves_nothing_for_the_cycle_collector(rig: Any) -> None:
+    """Its fences would keep buffers for as long."""
+    timeline, syncobj = rig.timeline(), rig.create()
+    rig.put(syncobj, rig.fence(timeline, 1), 5)
+    gc.collect()
+    gc.disable()
+    try:
+        sleeper = rig.start(SyncobjTimelineWait((syncobj,), (5,), FOREVER))
+        rig.call(SyncobjTimelineWait((syncobj,), (5,), 0, WaitFlag.AVAILABLE))
+        rig.inc(timeline)
+        assert sleeper.done
+        del sleeper
+        assert gc.collect() == 0
+    finally:
+        gc.enable()
+
+
 def test_a_refused_call_leaves_nothing_for_the_cycle_collector(rig: Any) -> None:
     gc.collect()
     gc.disable()
