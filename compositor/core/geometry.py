@@ -52,12 +52,12 @@ class Rect(NamedTuple):
         )
 
     def covers(self, other: "Rect") -> bool:
-        return other.is_empty or (
+        return (
             self.x <= other.x
             and self.y <= other.y
             and self.x + self.width >= other.x + other.width
             and self.y + self.height >= other.y + other.height
-        )
+        ) or other.is_empty
 
     def contains(self, *, x: int, y: int) -> bool:
         return self.x <= x < self.right and self.y <= y < self.bottom

@@ -58,8 +58,9 @@ class Uploads:
     def upload(self, source: ShmBuffer, damage: Region) -> Buffer:
         """A buffer that shows what `source` shows now; `damage` is inside of it. Raises PoolShrunk, DeviceError."""
         self._fit(source)
+        rects = list(damage)
         for slot in self._slots:
-            slot.stale.add_all(damage)
+            slot.stale.add_all(rects)
         free = [slot for slot in self._slots if slot.is_free]
         slot = free[0] if free else self._grow(source)
         with self._session.core.cpu_access(slot.buffer, DmaBufSyncFlag.WRITE):
