@@ -216,21 +216,7 @@ def test_a_sleeping_call_is_answered_when_it_ends_and_others_go_on_meanwhile(pat
     story(path, tell)
 
 
-def test_another_call_wakes_the_sleeper(path: Path) -> None:
-    async def tell(on: Bench) -> None:
-        caller = await on.greeted()
-        await caller.ask(SyncobjCreate())
-        caller.say(Call(2, SyncobjWait((1,), FOREVER, WaitFlag.FOR_SUBMIT)))
-        caller.say(Call(3, SyncobjSignal((1,))))
-
-        answers = [await caller.hear(), await caller.hear()]
-
-        assert {answer.serial for answer in answers if isinstance(answer, Done)} == {2, 3}
-
-    story(path, tell)
-
-
-def test_a_caller_is_answered_before_those_run_whom_it_woke(path: Path) -> None:
+def test_another_call_wakes_the_sleeper_and_is_answered_before_it(path: Path) -> None:
     async def tell(on: Bench) -> None:
         caller = await on.greeted()
         await caller.ask(SyncobjCreate())
