@@ -129,7 +129,7 @@ class Connection:
             raise _invalid_arguments(repr(obj), message, why) from why
         try:
             if self._observer is not None:
-                self._observe(obj, message, arguments, incoming=True)
+                self._observer(self._said(obj, message, arguments, incoming=True))
             if handler is not None:
                 handler(obj, *arguments)
         finally:
@@ -191,8 +191,9 @@ class Connection:
             return
         values, lent = argument_list.departing(sender, particulars, arguments)
         data = encode(sender.id, values)
-        self._outbox.put(data, duplicate_all(lent))
-        self._observe(sender, particulars.message, arguments, incoming=False)
+        self._outbox.put(data, duplicate_all(lent) if lent else [])
+        if self._observer is not None:
+            self._observer(self._said(sender, particulars.message, arguments, incoming=False))
         if particulars.message.ends_object and self.role is Role.CLIENT:
             self.retire(sender)
 
@@ -269,7 +270,8 @@ class Connection:
             text = error.text.encode()[:ERROR_TEXT_BYTES].decode(errors="ignore")
             values = (error.object_id, int(error.code), text)
             self._outbox.put(encode(DISPLAY_ID, values), [])
-            self._observe(display, particulars.message, values, incoming=False)
+            if self._observer is not None:
+                self._observer(self._said(display, particulars.message, values, incoming=False))
         self.closing = True
 
     def hang_up(self) -> None:
@@ -286,11 +288,10 @@ class Connection:
         close_all(self._fds)
         self._fds.clear()
 
-    def _observe(self, obj: Object, message: Message, arguments: Sequence[object], *, incoming: bool) -> None:
-        if self._observer is not None:
-            pairs = zip(message.arguments, arguments, strict=True)
-            seen = tuple(self._as_seen(argument, value) for argument, value in pairs)
-            self._observer(Said(self.name, obj.id, message, seen, incoming=incoming))
+    def _said(self, obj: Object, message: Message, arguments: Sequence[object], *, incoming: bool) -> Said:
+        pairs = zip(message.arguments, arguments, strict=True)
+        seen = tuple(self._as_seen(argument, value) for argument, value in pairs)
+        return Said(self.name, obj.id, message, seen, incoming=incoming)
 
     def _as_seen(self, argument: Argument, value: object) -> object:
         if isinstance(value, ReceivedFd):
