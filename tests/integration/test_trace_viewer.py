@@ -94,7 +94,8 @@ def test_nothing_is_lost_and_nothing_is_an_error_when_it_is_read(page: Page) -> 
 def test_every_party_is_a_process_with_a_verdict_in_its_name(page: Page) -> None:
     names = {name for (name,) in rows(page, "SELECT name FROM process WHERE name IS NOT NULL")}
 
-    assert {name.partition(":")[0] for name in names} == {"compositor", "GPU", "KMS", "dma-0-1"}
+    parties = {name.partition(":")[0] for name in names} - {"machine"}  # is there if it stood still
+    assert parties == {"compositor", "GPU", "KMS", "dma-0-1"}
     assert any("missed of" in name for name in names)
 
 
