@@ -38,4 +38,4 @@ class Lessons:
                 margin.composed.learn(there_ns - frame.planned_ns)
         is_late = flip_ns - frame.target_ns > self._output.grid.refresh_ns // 2
         if is_late and not frame.waits_for and not frame.is_first:
-            (margin.composed if frame.composed_point else margin.direct).missed()
+            margin.missed(composed=bool(frame.composed_point))

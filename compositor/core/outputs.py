@@ -62,8 +62,8 @@ class Outputs:
             Rect(left, 0, mode.hdisplay, mode.vdisplay), policy.acquire,
             grid=VblankGrid(mode.refresh_ns, last_ns=now_ns, last_sequence=0),
             margin=Margin(
-                first_ns=policy.first_margin_ns, direct_safety_ns=policy.direct_safety_ns,
-                composed_safety_ns=policy.composed_safety_ns, refresh_ns=mode.refresh_ns,
+                first_ns=policy.first_margin_ns, safety_ns=policy.safety_ns,
+                alone_safety_ns=policy.alone_safety_ns, refresh_ns=mode.refresh_ns,
             ),
         )  # fmt: skip
         screen = Screen(self._stage, self._captures, output, crtc)

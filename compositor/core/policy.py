@@ -43,11 +43,11 @@ class Policy:
     direct_scanout: bool = True
     first_margin_ns: int = 4 * MS
     """Latch this long before the vblank until enough has been measured."""
-    direct_safety_ns: int = 600_000
-    """Added to what giving a frame to the kernel usually costs."""
-    composed_safety_ns: int = 1_200_000
-    """The same for composed frames. More, as a GPU engine may take a slice to turn from a client's job to ours,
-    and as everybody on the screen is late together."""
+    safety_ns: int = 1_200_000
+    """Added to what a frame usually costs. More than the slice that a GPU engine may take to turn from a client's
+    job to ours."""
+    alone_safety_ns: int = 600_000
+    """The same for frames without a composition on a screen that one client has for itself: who gains is who risks."""
     composition_fixed_ns: int = MS // 10
     """Engine time of a composition job, per job and (next) per thousand pixels."""
     composition_kilopixel_ns: int = 500

@@ -44,21 +44,24 @@ class Costs:
     Outliers alone do not raise it above the first guess: see TAIL.
     """
 
-    __slots__ = ("_first_ns", "_limit_ns", "_safety_ns", "_seen_ns", "_sorted_ns", "value_ns")
+    __slots__ = ("_first_ns", "_limit_ns", "_seen_ns", "_sorted_ns", "_usual_ns")
 
-    def __init__(self, *, first_ns: int, safety_ns: int, limit_ns: int) -> None:
+    def __init__(self, *, first_ns: int, limit_ns: int) -> None:
         self._first_ns = first_ns
-        self._safety_ns = safety_ns
         self._limit_ns = limit_ns
         self._seen_ns: deque[int] = deque()
         """In the order they came, at most WINDOW."""
         self._sorted_ns: list[int] = []
         """The same, the least first."""
-        self.value_ns = min(first_ns, limit_ns)
+        self._usual_ns = 0
 
     @property
     def is_sure(self) -> bool:
         return len(self._seen_ns) >= ENOUGH
+
+    def margin_ns(self, safety_ns: int) -> int:
+        """The first guess, until enough is known."""
+        return min(self._usual_ns + safety_ns if self.is_sure else self._first_ns, self._limit_ns)
 
     def learn(self, cost_ns: int) -> None:
         seen = self._sorted_ns
@@ -66,14 +69,8 @@ class Costs:
             del seen[bisect_left(seen, self._seen_ns.popleft())]
         self._seen_ns.append(max(cost_ns, 0))
         insort(seen, self._seen_ns[-1])
-        if self.is_sure:
-            usual_ns = seen[(len(seen) * USUAL - 1) // 100]
-            bearable_ns = max(TAIL * seen[len(seen) // 2], self._first_ns)
-            self.value_ns = min(min(usual_ns, bearable_ns) + self._safety_ns, self._limit_ns)
-
-    def missed(self) -> None:
-        """A vblank was missed and it was our fault: what we believed was too little."""
-        self.learn(self.value_ns + self._safety_ns)
+        usual_ns = seen[(len(seen) * USUAL - 1) // 100]
+        self._usual_ns = min(usual_ns, max(TAIL * seen[len(seen) // 2], self._first_ns))
 
 
 class Margin:
@@ -84,11 +81,13 @@ class Margin:
     too much to be learned from together. Frames that waited for a client's fence teach nothing about us.
     """
 
-    def __init__(
-        self, *, first_ns: int, direct_safety_ns: int, composed_safety_ns: int, refresh_ns: int
-    ) -> None:
-        self.composed = Costs(first_ns=first_ns, safety_ns=composed_safety_ns, limit_ns=refresh_ns)
-        self.direct = Costs(first_ns=first_ns, safety_ns=direct_safety_ns, limit_ns=refresh_ns)
+    def __init__(self, *, first_ns: int, safety_ns: int, alone_safety_ns: int, refresh_ns: int) -> None:
+        self.composed = Costs(first_ns=first_ns, limit_ns=refresh_ns)
+        self.direct = Costs(first_ns=first_ns, limit_ns=refresh_ns)
+        self._safety_ns = safety_ns
+        self._alone_safety_ns = alone_safety_ns
+        self.is_shared = False
+        """Several clients are on the screen, and late together."""
         self.expects_composition = True
         """What the next frame will be, as far as is known: what the last one was, or what damage says since.
 
@@ -97,4 +96,13 @@ class Margin:
 
     @property
     def value_ns(self) -> int:
-        return (self.composed if self.expects_composition else self.direct).value_ns
+        return self._of(composed=self.expects_composition)
+
+    def missed(self, *, composed: bool) -> None:
+        """A vblank was missed and it was our fault: what we believed was too little."""
+        (self.composed if composed else self.direct).learn(self._of(composed=composed) + self._safety_ns)
+
+    def _of(self, *, composed: bool) -> int:
+        if composed:
+            return self.composed.margin_ns(self._safety_ns)
+        return self.direct.margin_ns(self._safety_ns if self.is_shared else self._alone_safety_ns)

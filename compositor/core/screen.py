@@ -197,6 +197,7 @@ class Screen:
             if surface not in self.visible:
                 surface.shown_on.append(self.output)
         self.visible = now
+        self.output.margin.is_shared = len({surface.client for surface in now}) > 1
 
     def adopt(self) -> None:
         """All outputs have looked: of those that show a surface one is its main output."""
