@@ -22,7 +22,7 @@ def print_outcome(console: Console, outcome: Outcome) -> None:
     rows = by_name(outcome.rows)
     for result in outcome.results:
         _print_histogram(console, result, rows[result.name])
-    console.print(_summary(outcome.results))
+    console.print(summary(outcome.results))
     console.print("p50 / p99 in ms. How to read it:", highlight=False)
     told = {column for result in outcome.results for column in result.columns}
     for column, sentence in READINGS.items():
@@ -77,17 +77,18 @@ def _bar(share: float) -> str:
     return "█" * whole + (BLOCKS[part] if part else "")
 
 
-def _summary(results: Sequence[Result]) -> Table:
-    table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0))  # four names are to fit into eighty columns
+def summary(results: Sequence[Result]) -> Table:
+    """Four names fit into eighty columns."""
+    table = Table(box=SIMPLE_HEAD, show_edge=False, padding=0)
     table.add_column("", no_wrap=True)
     for result in results:
         table.add_column(result.name.replace(" ", "\n"), justify="right", no_wrap=True)
     counts = {
         "frames shown": [f"{result.shown} of {result.committed}" for result in results],
         "missed vblanks": [_known(result.missed_vblanks) for result in results],
-        "  by the client": [_known(result.missed_by_client) for result in results],
-        "  by the compositor": [_known(result.missed_by_compositor) for result in results],
-        "  by the machine": [_known(result.missed_by_machine) for result in results],
+        "  by client": [_known(result.missed_by_client) for result in results],
+        "  by compositor": [_known(result.missed_by_compositor) for result in results],
+        "  by machine": [_known(result.missed_by_machine) for result in results],
         "  before arrival": [_known(result.missed_before_arrival) for result in results],
         "over two refreshes": [_known(result.over_two_refreshes) for result in results],
         "CPU per frame": [_ms(result.cpu_per_frame_ns) for result in results],
