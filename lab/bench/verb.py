@@ -6,6 +6,7 @@ from typing import Annotated, Final
 
 import msgspec
 from cyclopts import Parameter
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
@@ -26,6 +27,9 @@ from syncline.lab.exit import PASS, Usage
 
 MOST: Final = 64
 """Clients on one output: `bench scale` goes as far."""
+
+NAME_MAX: Final = 32
+"""Longer names of messages are broken into two lines."""
 
 
 class UapiReport(msgspec.Struct, frozen=True):
@@ -69,24 +73,30 @@ def wire(
 
 
 def _messages(costs: Sequence[MessageCost]) -> Table:
-    table = Table(caption="µs; deliver: from bytes to the handler's return")
-    table.add_column("message")
+    table = _plain("µs; deliver: from bytes to the handler's return")
+    table.add_column("message", no_wrap=True)
     wires = list(costs[0].encode_ns)
     for name in wires:
         for heading in ("encode", "decode", "deliver"):
-            table.add_column(f"{name}\n{heading}", justify="right")
+            table.add_column(f"{name}\n{heading}", justify="right", no_wrap=True)
     for cost in costs:
         cells = [
             f"{times[name] / 1000:.2f}" if name in times else ""
             for name in wires
             for times in (cost.encode_ns, cost.decode_ns, cost.deliver_ns)
         ]
-        table.add_row(cost.message, *cells)
+        name = cost.message if len(cost.message) < NAME_MAX else cost.message.replace(".", "\n  .")
+        table.add_row(name, *cells)
     return table
 
 
+def _plain(caption: str) -> Table:
+    """For many columns in eighty."""
+    return Table(box=SIMPLE_HEAD, show_edge=False, padding=0, caption=caption)
+
+
 def _crowds(costs: Sequence[CrowdCost]) -> Table:
-    table = Table(caption="a round trip of one client to the compositor while the others are idle")
+    table = _plain("a round trip of one client to the compositor while the others are idle")
     table.add_column("wire")
     for heading in ("clients", "round trip µs", "KiB per client"):
         table.add_column(heading, justify="right")
@@ -110,7 +120,7 @@ def virtual(
     if json:
         sys.stdout.buffer.write(msgspec.json.format(msgspec.json.encode(costs), indent=2) + b"\n")
         return PASS
-    table = Table(caption="a second of session takes a second on the real loop, whatever it computes")
+    table = _plain("a second of session takes a second on the real loop, whatever it computes")
     table.add_column("clients")
     for heading in ("times real time", "µs per frame"):
         table.add_column(heading, justify="right")
@@ -147,12 +157,12 @@ def uapi(
 
 
 def _calls(costs: Sequence[CallCost]) -> Table:
-    table = Table(caption="bare: a SEQPACKET ping-pong of the same payload between two processes")
-    table.add_column("call")
-    table.add_column("in process/s", justify="right")
+    table = _plain("bare: a SEQPACKET ping-pong of the same payload between two processes")
+    table.add_column("call", no_wrap=True)
+    table.add_column("in\nprocess/s", justify="right", no_wrap=True)
     for cores in costs[0].node:
-        for heading in ("node/s", "bare/s", "node : bare"):
-            table.add_column(f"{cores}\n{heading}", justify="right")
+        for heading in ("node/s", "bare/s", "node :\nbare"):
+            table.add_column("\n".join([*cores.split(), heading]), justify="right", no_wrap=True)
     for cost in costs:
         cells = [f"{1e9 / cost.in_process_ns:,.0f}"]
         for pair in cost.node.values():
@@ -163,7 +173,7 @@ def _calls(costs: Sequence[CallCost]) -> Table:
 
 def _points(costs: Sequence[PointCost]) -> Table:
     first = {cost.held: cost for cost in reversed(costs)}
-    table = Table(caption="held: the first point is pending, so that no later one can be dropped")
+    table = _plain("held: the first point is pending, so that no later one can be dropped")
     table.add_column("points", justify="right")
     table.add_column("held")
     for heading in ("signal µs", ": at first", "query µs", ": at first"):
