@@ -2,13 +2,15 @@
 
 import os
 import signal
+import socket
 import subprocess
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Final, Self
 
 from syncline.kms_model.child import die_with_parent
+from syncline.kms_model.presence import answers
 from syncline.lab.exit import Usage
 
 READY_S: Final = 15.0
@@ -88,6 +90,11 @@ class Process:
             return f"ended with exit code {code}; if it gave a reason, that is above"
         said = self._log.read_text(errors="replace").strip() or "without a word"
         return f"ended with exit code {code}: {said.splitlines()[-1]}"
+
+
+def answering(paths: Iterable[Path]) -> Path | None:
+    """The first socket of a compositor among them that somebody answers at."""
+    return next((each for each in sorted(paths) if answers(each, socket.SOCK_STREAM)), None)
 
 
 def appears(name: str, process: Process, look: Callable[[], Path | None]) -> Path:

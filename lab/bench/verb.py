@@ -32,6 +32,9 @@ NAME_MAX: Final = 32
 """Longer names of messages are broken into two lines."""
 
 
+Json = Annotated[bool, Parameter(help="The numbers as JSON on standard output, nothing else.", negative="")]
+
+
 class UapiReport(msgspec.Struct, frozen=True):
     """All medians, in ns."""
 
@@ -48,18 +51,20 @@ class WireReport(msgspec.Struct, frozen=True):
     crowds: Sequence[CrowdCost]
 
 
+def _print_json(numbers: object) -> int:
+    sys.stdout.buffer.write(msgspec.json.format(msgspec.json.encode(numbers), indent=2) + b"\n")
+    return PASS
+
+
 def wire(
     *,
     most: Annotated[int, Parameter(help="The largest crowd of idle clients.")] = 500,
-    json: Annotated[
-        bool, Parameter(help="The numbers as JSON on standard output, nothing else.", negative="")
-    ] = False,
+    json: Json = False,
 ) -> int:
     """Messages on both wires: encoding, decoding, a round trip beside a bare echo, and many idle clients."""
     report = WireReport(message_costs(), round_trips(), crowd_costs(most))
     if json:
-        sys.stdout.buffer.write(msgspec.json.format(msgspec.json.encode(report), indent=2) + b"\n")
-        return PASS
+        return _print_json(report)
     console = Console()
     console.print(_messages(report.messages))
     for cores, pair in report.present.items():
@@ -109,17 +114,14 @@ def _crowds(costs: Sequence[CrowdCost]) -> Table:
 def virtual(
     *,
     clients: Annotated[int, Parameter(help="On one output at 60 Hz.")] = 4,
-    json: Annotated[
-        bool, Parameter(help="The numbers as JSON on standard output, nothing else.", negative="")
-    ] = False,
+    json: Json = False,
 ) -> int:
     """How fast virtual time goes: client, compositor and device in one process, nobody waiting for a clock."""
     if not 1 <= clients <= MOST:
         raise Usage(f"--clients {clients}: from 1 to {MOST}")
     costs = session_costs(clients)
     if json:
-        sys.stdout.buffer.write(msgspec.json.format(msgspec.json.encode(costs), indent=2) + b"\n")
-        return PASS
+        return _print_json(costs)
     table = _plain("a second of session takes a second on the real loop, whatever it computes")
     table.add_column("clients")
     for heading in ("times real time", "µs per frame"):
@@ -134,16 +136,13 @@ def virtual(
 
 def uapi(
     *,
-    json: Annotated[
-        bool, Parameter(help="The numbers as JSON on standard output, nothing else.", negative="")
-    ] = False,
+    json: Json = False,
 ) -> int:
     """Calls through the device's door, signal to wake across processes, and long timelines."""
     with Node.running() as node:
         report = UapiReport(call_costs(node), wake_costs(node), point_costs())
     if json:
-        sys.stdout.buffer.write(msgspec.json.format(msgspec.json.encode(report), indent=2) + b"\n")
-        return PASS
+        return _print_json(report)
     console = Console()
     console.print(_calls(report.calls))
     for cores, wake in report.wake.items():

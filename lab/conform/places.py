@@ -2,7 +2,6 @@
 
 import os
 import shlex
-import socket
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -17,7 +16,7 @@ from syncline.kms_model.loops import RealLoop
 from syncline.kms_model.presence import answers
 from syncline.kms_model.remote import RemoteFile
 from syncline.lab.exit import Usage
-from syncline.lab.process import Process, appears
+from syncline.lab.process import Process, answering, appears
 from syncline.protocol.transport import Transport, zmq
 from syncline.protocol.transport.listener import socket_path
 from syncline.protocol.wire import Wire
@@ -175,6 +174,4 @@ def _served(
 
 
 def _display_in(folder: Path) -> Path | None:
-    return next(
-        (each for each in sorted(folder.glob("wayland-*")) if answers(each, socket.SOCK_STREAM)), None
-    )
+    return answering(folder.glob("wayland-*"))

@@ -3,7 +3,6 @@
 import os
 import shlex
 import shutil
-import socket
 import subprocess
 import sys
 import time
@@ -16,7 +15,7 @@ from typing import Final
 from syncline.kms_model.presence import answers
 from syncline.lab.exit import Usage
 from syncline.lab.present.plan import OURS
-from syncline.lab.process import NOBODY, Process, appears
+from syncline.lab.process import NOBODY, Process, answering, appears
 
 SETTLE_S: Final = 0.3
 """A desktop draws its background and starts its helpers after it has begun to listen."""
@@ -198,8 +197,7 @@ def scheduling(stage: Stage) -> str:
 
 def _sockets(directory: Path) -> Path | None:
     """The Wayland socket that a compositor has chosen itself."""
-    found = sorted(directory.glob("wayland-*[0-9]"))
-    return next((each for each in found if answers(each, socket.SOCK_STREAM)), None)
+    return answering(directory.glob("wayland-*[0-9]"))
 
 
 def _version(each: Contender) -> str:
