@@ -16,6 +16,8 @@ READY_NS: Final = 15 * NS_PER_S
 LOOK_AGAIN_NS: Final = NS_PER_S // 200
 _PR_SET_PDEATHSIG: Final = 1
 
+_libc = ctypes.CDLL(None)  # before any fork: a child should not have to load anything
+
 
 class Child:
     """`end` it when its users are gone."""
@@ -49,4 +51,4 @@ class Child:
 
 def die_with_parent() -> None:
     """In a child, before its program begins: even SIGKILL of the parent ends it."""
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+    _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)

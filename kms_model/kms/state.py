@@ -78,8 +78,7 @@ class AtomicState(msgspec.Struct, eq=False):
             await self.context.lock(crtc.lock)
             self.old_crtcs[crtc] = crtc.state
             state = self.crtcs[crtc] = crtc.state.successor()
-            if len(self.crtcs) > 1:
-                self.crtcs = _in_order(self.crtcs)
+            self.crtcs = _in_order(self.crtcs)
         return state
 
     async def plane(self, plane: Plane) -> PlaneState:
@@ -88,8 +87,7 @@ class AtomicState(msgspec.Struct, eq=False):
             await self.context.lock(plane.lock)
             self.old_planes[plane] = plane.state
             state = self.planes[plane] = plane.state.successor()
-            if len(self.planes) > 1:
-                self.planes = _in_order(self.planes)
+            self.planes = _in_order(self.planes)
             if state.crtc is not None:
                 await self.crtc(state.crtc)
         return state
@@ -100,8 +98,7 @@ class AtomicState(msgspec.Struct, eq=False):
             await self.context.lock(self._connection_lock)
             self.old_connectors[connector] = connector.state
             state = self.connectors[connector] = connector.state.successor()
-            if len(self.connectors) > 1:
-                self.connectors = _in_order(self.connectors)
+            self.connectors = _in_order(self.connectors)
             if state.crtc is not None:
                 await self.crtc(state.crtc)
         return state
@@ -193,6 +190,8 @@ class AtomicState(msgspec.Struct, eq=False):
 
 def _in_order(table: dict[Placed, State]) -> dict[Placed, State]:
     """Objects in the order that the hardware has them, whatever order the ioctl named them in. The last one is new."""
+    if len(table) == 1:
+        return table
     new, before = islice(reversed(table), 2)
     if before.index < new.index:
         return table

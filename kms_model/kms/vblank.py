@@ -35,7 +35,6 @@ class Grid:
 
     def __init__(self, mode: ModeInfo, *, start_ns: int, count: int, vrr_min_mhz: int = 0) -> None:
         self.mode = mode
-        self.varies = False
         self._frame = mode.htotal * mode.vtotal * NS_PER_MS
         self._denominator = mode.clock_khz
         self._start_ns = self._before_ns = start_ns
@@ -43,7 +42,7 @@ class Grid:
         self._idle_frame = self._frame
         if vrr_min_mhz:
             self._idle_frame = max(self._frame, _MHZ_NS * self._denominator // vrr_min_mhz)
-            self.varies = self._idle_frame > self._frame
+        self.varies = self._idle_frame > self._frame
 
     def time_of(self, count: int) -> int:
         """When vblank `count` is (or was), if nobody flips on a screen with variable refresh."""
@@ -83,10 +82,13 @@ class Vblank:
         self._grid: Grid | None = None
         self._count = 0
         self._time_ns = 0
-        self.running = False
         self._queue: list[tuple[int, Entry]] = []
         self._timer: Deadline | None = None
         self._vrr_min_mhz = 0
+
+    @property
+    def running(self) -> bool:
+        return self._grid is not None
 
     def last(self) -> tuple[int, int]:
         """Number and time of the newest vblank; of the last before it stopped, (0, now) if it never ran."""
@@ -112,7 +114,6 @@ class Vblank:
         start_ns = now_ns - self._lead_ns
         self._grid = Grid(mode, start_ns=start_ns, count=count + 1, vrr_min_mhz=vrr_min_mhz)
         self._vrr_min_mhz = vrr_min_mhz
-        self.running = True
 
     def vary(self, vrr_min_mhz: int) -> None:
         """Variable refresh down to `vrr_min_mhz` from the newest vblank on; 0: fixed again."""
@@ -126,7 +127,6 @@ class Vblank:
         """drm_crtc_vblank_off. Whoever still waits is told the last vblank there was."""
         count, time_ns = self.last()
         self._grid = None
-        self.running = False
         queue, self._queue = self._queue, []
         self._rebook()
         for _, entry in queue:
