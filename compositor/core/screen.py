@@ -159,8 +159,7 @@ class Screen:
 
     def flipped(self, flip: FlipComplete, now_ns: int) -> None:
         """The display took the frame at `flip.time_ns`."""
-        parked = self._flights.parked
-        if parked is not None and parked.number == flip.user_data:
+        if self.waiting_in(flip) is not None:
             self._promote(now_ns)  # its surface is gone, or its picture was given up
         if not self._flights.is_in_air(flip.user_data):
             return  # known already (KMS-07)
